@@ -1,0 +1,92 @@
+"""Owns nothing: the public names of the SDK, each loaded when it is first asked for.
+
+from windlass import Windlass, Context
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from windlass.calling import BulkRunItem as BulkRunItem
+    from windlass.client import Windlass as Windlass
+    from windlass.config import ClientConfig as ClientConfig
+    from windlass.config import UnknownSettingWarning as UnknownSettingWarning
+    from windlass.context import Context as Context
+    from windlass.empty_model import EmptyModel as EmptyModel
+    from windlass.exceptions import ApiUnreachable as ApiUnreachable
+    from windlass.exceptions import BatchRefused as BatchRefused
+    from windlass.exceptions import ClientClosed as ClientClosed
+    from windlass.exceptions import DuplicateTask as DuplicateTask
+    from windlass.exceptions import EngineNotInstalled as EngineNotInstalled
+    from windlass.exceptions import ForkedClient as ForkedClient
+    from windlass.exceptions import InvalidConfig as InvalidConfig
+    from windlass.exceptions import InvalidInput as InvalidInput
+    from windlass.exceptions import InvalidTask as InvalidTask
+    from windlass.exceptions import NoDispatcher as NoDispatcher
+    from windlass.exceptions import NonRetryableException as NonRetryableException
+    from windlass.exceptions import PayloadTooLarge as PayloadTooLarge
+    from windlass.exceptions import ProtocolError as ProtocolError
+    from windlass.exceptions import ResultTimeout as ResultTimeout
+    from windlass.exceptions import RunCancelled as RunCancelled
+    from windlass.exceptions import RunIdTaken as RunIdTaken
+    from windlass.exceptions import SerializationError as SerializationError
+    from windlass.exceptions import ServerFault as ServerFault
+    from windlass.exceptions import StoreFull as StoreFull
+    from windlass.exceptions import StoreUnavailable as StoreUnavailable
+    from windlass.exceptions import SyncCallOnLoop as SyncCallOnLoop
+    from windlass.exceptions import TaskRunError as TaskRunError
+    from windlass.exceptions import Unauthorized as Unauthorized
+    from windlass.exceptions import UnknownRun as UnknownRun
+    from windlass.exceptions import UnknownTask as UnknownTask
+    from windlass.exceptions import UnknownWorker as UnknownWorker
+    from windlass.exceptions import WindlassError as WindlassError
+    from windlass.priority import Priority as Priority
+    from windlass.refs import TaskRunRef as TaskRunRef
+    from windlass.refs import WorkflowRunRef as WorkflowRunRef
+    from windlass.retry import RetryPolicy as RetryPolicy
+    from windlass.run import LogLine as LogLine
+    from windlass.run import Run as Run
+    from windlass.run import WorkerInfo as WorkerInfo
+    from windlass.run import Workflow as Workflow
+    from windlass.status import RunStatus as RunStatus
+    from windlass.task import Task as Task
+    from windlass.worker import Worker as Worker
+
+_HOMES = {
+    "BulkRunItem": "calling",
+    "ClientConfig": "config",
+    "Context": "context",
+    "EmptyModel": "empty_model",
+    "LogLine": "run",
+    "Priority": "priority",
+    "RetryPolicy": "retry",
+    "Run": "run",
+    "RunStatus": "status",
+    "Task": "task",
+    "TaskRunRef": "refs",
+    "UnknownSettingWarning": "config",
+    "Windlass": "client",
+    "Worker": "worker",
+    "WorkerInfo": "run",
+    "Workflow": "run",
+    "WorkflowRunRef": "refs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("_"):
+        raise AttributeError(f"module 'windlass' has no attribute {name!r}")
+    home = _HOMES.get(name, "exceptions")
+    value = getattr(import_module(f"windlass.{home}"), name, None)
+    if value is None or (home == "exceptions" and not isinstance(value, type)):
+        raise AttributeError(f"module 'windlass' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    from windlass.exceptions import __all__ as errors
+
+    return sorted({*globals(), *_HOMES, *(name for name in errors if name[0].isupper())})

@@ -1,0 +1,173 @@
+"""Owns what both forms of a task share when they are called from afar: options, references, bulk runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
+
+from typing_extensions import TypeVar
+
+from windlass.calling import BulkRunItem, Caller, RunOptions, SubmitOptions, read_options
+from windlass.exceptions import SyncCallOnLoop, WindlassError
+from windlass.refs import TaskRunRef
+from windlass.task import Task, TaskSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from windlass.client import Windlass
+    from windlass.duration import Duration
+    from windlass.signature import ModelForm, PlainForm
+
+OutT = TypeVar("OutT")
+
+
+class CallableTask(Task, Generic[OutT]):
+    """A task of an app; its output is an `OutT`."""
+
+    def __init__(
+        self, app: Windlass, function: Callable[..., Any], form: ModelForm | PlainForm, settings: TaskSettings
+    ) -> None:
+        """Wrap `function`. Users write `@app.task`."""
+        super().__init__(function, form, settings)
+        self._app = app
+        self._plain_caller: Caller | None = None
+
+    @overload
+    def run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: Literal[True] = True,
+        return_exceptions: Literal[False] = False,
+        timeout: Duration | None = None,
+    ) -> list[OutT]: ...
+    @overload
+    def run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: Literal[True] = True,
+        return_exceptions: Literal[True],
+        timeout: Duration | None = None,
+    ) -> list[OutT | WindlassError]: ...
+    @overload
+    def run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: Literal[False],
+        return_exceptions: Literal[False] = False,
+        timeout: Duration | None = None,
+    ) -> list[TaskRunRef[OutT]]: ...
+    @overload
+    def run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: Literal[False],
+        return_exceptions: Literal[True],
+        timeout: Duration | None = None,
+    ) -> list[TaskRunRef[OutT] | WindlassError]: ...
+    def run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: bool = True,
+        return_exceptions: bool = False,
+        timeout: Duration | None = None,
+    ) -> list[Any]:
+        """Submit many runs in bulk; any number of them.
+
+        Args:
+            items: made by `create_bulk_run_item`.
+            wait_for_result: False only waits until the engine has them, and gives references.
+            return_exceptions: put errors into the list; else the first one is raised.
+            timeout: how long to wait for all of them, as a duration.
+
+        Returns:
+            Outputs, or references, in the order of the items.
+
+        """
+        caller = self._many_caller(timeout)
+        if wait_for_result:
+            return caller.run_many(items, return_exceptions=return_exceptions)
+        return self._refs(caller.submit_many(items, return_exceptions=return_exceptions))
+
+    @overload
+    async def aio_run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: Literal[True] = True,
+        return_exceptions: Literal[False] = False,
+        timeout: Duration | None = None,
+    ) -> list[OutT]: ...
+    @overload
+    async def aio_run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: Literal[True] = True,
+        return_exceptions: Literal[True],
+        timeout: Duration | None = None,
+    ) -> list[OutT | WindlassError]: ...
+    @overload
+    async def aio_run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: Literal[False],
+        return_exceptions: Literal[False] = False,
+        timeout: Duration | None = None,
+    ) -> list[TaskRunRef[OutT]]: ...
+    @overload
+    async def aio_run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: Literal[False],
+        return_exceptions: Literal[True],
+        timeout: Duration | None = None,
+    ) -> list[TaskRunRef[OutT] | WindlassError]: ...
+    async def aio_run_many(
+        self,
+        items: Iterable[BulkRunItem],
+        *,
+        wait_for_result: bool = True,
+        return_exceptions: bool = False,
+        timeout: Duration | None = None,
+    ) -> list[Any]:
+        """Do as `run_many`, on the loop."""
+        caller = self._many_caller(timeout)
+        if wait_for_result:
+            return await caller.aio_run_many(items, return_exceptions=return_exceptions)
+        return self._refs(await caller.aio_submit_many(items, return_exceptions=return_exceptions))
+
+    def _caller(self, options: RunOptions | SubmitOptions | None = None) -> Caller:
+        caller = self._plain_caller
+        if caller is None:
+            caller = self._app._caller(self.name, self.definition(), self.decode_output)  # noqa: SLF001 - half of the same thing
+            self._plain_caller = caller
+        return caller.with_request(read_options(**cast("RunOptions", options))) if options else caller
+
+    def _many_caller(self, timeout: Duration | None) -> Caller:
+        return self._caller({"timeout": timeout} if timeout is not None else None)
+
+    def _ref(self, run_id: str) -> TaskRunRef[OutT]:
+        app = self._app
+        return TaskRunRef(app._session, app.runs, run_id, self.decode_output)  # noqa: SLF001 - half of the same thing
+
+    def _refs(self, run_ids: list[str | WindlassError]) -> list[TaskRunRef[OutT] | WindlassError]:
+        return [each if isinstance(each, WindlassError) else self._ref(each) for each in run_ids]
+
+
+def run_here(call: Callable[[], Any], *, is_async: bool, name: str) -> Any:
+    """Run a prepared call to its end in this thread."""
+    if not is_async:
+        return call()
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public one raises, at thirty times the price
+        raise SyncCallOnLoop(
+            f"{name}.mock_run() cannot run an async task on a running loop: await {name}.aio_mock_run()"
+        )
+    return asyncio.run(call())

@@ -1,0 +1,109 @@
+"""Owns `windlass dev`: an engine and a reloading worker, up and down together.
+
+Leaves the engine to its LocalCluster, and the worker to its own process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from windlass.cli.app_reference import AppReference, default_reference, parse
+from windlass.cli.reloading_worker import ReloadingWorker
+from windlass.cli.stop_signal import stop_event
+from windlass.engine import LocalCluster, local_cluster
+from windlass.exceptions import InvalidConfig, WindlassError
+
+if TYPE_CHECKING:
+    import threading
+
+
+@dataclass(frozen=True, slots=True)
+class Development:
+    """What `windlass dev` was asked for. A port of 0 is any free one."""
+
+    app: str
+    api_port: int
+    dispatcher_port: int
+    http_port: int
+    data_dir: Path
+    slots: int
+    log_level: str
+
+    def run(self) -> None:
+        """Run the engine and the worker until told to stop; leaves nothing behind but the data."""
+        folder = Path.cwd()
+        reference = parse(self.app) if self.app else default_reference(folder)
+        with stop_event() as stop:
+            began = time.monotonic()
+            data_dir = self.data_dir.absolute()
+            lock = _lock(data_dir)
+            cluster = local_cluster()(
+                data_dir=data_dir,
+                api_port=self.api_port,
+                dispatcher_port=self.dispatcher_port,
+                http_port=self.http_port,
+                log_level=self.log_level,
+            )
+            try:
+                _start(cluster)
+                if not stop.is_set():
+                    _greet(cluster, reference, data_dir, time.monotonic() - began)
+                    self._work(cluster, reference, folder, stop)
+            finally:
+                cluster.stop()
+                lock.close()
+        print("windlass: everything has stopped", file=sys.stderr)
+
+    def _work(
+        self,
+        cluster: LocalCluster,
+        reference: AppReference | None,
+        folder: Path,
+        stop: threading.Event,
+    ) -> None:
+        if reference is None:
+            stop.wait()
+            return
+        arguments = [str(reference), "--slots", str(self.slots)]
+        environment = {"WINDLASS_API_ADDRESS": cluster.api_address}
+        ReloadingWorker(arguments, folder, environment=environment).run(stop)
+
+
+def _lock(data_dir: Path) -> IO[bytes]:
+    """Make the folder and keep others out of it until the file is closed: two stores would ruin it."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = (data_dir / "lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise InvalidConfig(f"another windlass dev uses {data_dir}; give this one another --data-dir") from None
+    return lock
+
+
+def _start(cluster: LocalCluster) -> None:
+    try:
+        cluster.start()
+    except Exception as error:  # the engine's own errors, which the SDK cannot name
+        raise WindlassError(f"the engine did not start: {error}") from error
+
+
+def _greet(cluster: LocalCluster, reference: AppReference | None, data_dir: Path, seconds: float) -> None:
+    worker = (
+        f"{reference}, restarts when a .py file changes"
+        if reference
+        else "none: name an app, windlass dev module:app, or write tasks.py"
+    )
+    lines = (
+        f"Windlass is up ({seconds:.1f} s). Ctrl-C stops it.",
+        f"  api     {cluster.api_address}",
+        f"  http    {cluster.http_address}",
+        f"  data    {data_dir}",
+        f"  worker  {worker}",
+    )
+    print(*lines, sep="\n", flush=True)

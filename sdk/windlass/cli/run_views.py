@@ -1,0 +1,90 @@
+"""Owns `windlass runs`: how runs are listed, shown and cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windlass import RunStatus, UnknownRun, Windlass
+from windlass.cli.output import ago, as_object, length, print_json, print_table
+from windlass.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from windlass.run import Run
+
+
+def list_runs(statuses: Sequence[str], workflows: Sequence[str], limit: int, *, as_json: bool) -> None:
+    """Print runs, newest first."""
+    wanted = [_status(each) for each in statuses]
+    with Windlass() as app:
+        found = app.runs.list(statuses=wanted, workflow_names=workflows, limit=limit)
+    if as_json:
+        print_json([as_object(run) for run in found])
+        return
+    columns = ("id", "workflow", "status", "phase", "attempt", "submitted", "took")
+    rows = ((r.id, r.workflow_name, r.status, r.phase, str(r.attempt), ago(r.created_at), _took(r)) for r in found)
+    print_table(columns, rows, nothing="no runs")
+
+
+def show_run(run_id: str, *, as_json: bool) -> None:
+    """Print one run."""
+    with Windlass() as app:
+        run = app.runs.get(run_id)
+    if as_json:
+        print_json(as_object(run))
+        return
+    print(f"{run.id}  {run.workflow_name}  {run.status} ({run.phase})")
+    for name, value in (
+        ("priority", run.priority.name),
+        ("queue", run.queue),
+        ("attempt", str(run.attempt)),
+        ("worker", run.worker_id),
+        ("submitted", f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at)}"),
+        ("took", _took(run)),
+        ("cancelled", run.cancel_reason),
+    ):
+        if value:
+            print(f"  {name:<10}{value}")
+    payloads = {"metadata": run.additional_metadata or None, "input": run.input, "output": run.output}
+    for name, payload in payloads.items():
+        if payload is not None:
+            print(name)
+            print_json(payload)
+    for error in run.errors:
+        print(f"attempt {error.attempt} failed: {error.type}: {error.error}")
+        if error.traceback:
+            print("  " + error.traceback.rstrip().replace("\n", "\n  "))
+
+
+def cancel_runs(run_ids: Sequence[str], *, as_json: bool) -> None:
+    """Cancel runs, all of them even where some are unknown; raises UnknownRun for those."""
+    outcomes: dict[str, str] = {}
+    with Windlass() as app:
+        for run_id in run_ids:
+            try:
+                changed = app.runs.cancel(run_id, reason="windlass runs cancel")
+            except UnknownRun:
+                outcomes[run_id] = "unknown"
+            else:
+                outcomes[run_id] = "cancelled" if changed else "had ended before"
+    if as_json:
+        print_json(outcomes)
+    else:
+        print_table(("id", "outcome"), outcomes.items(), nothing="no runs")
+    unknown = [run_id for run_id, outcome in outcomes.items() if outcome == "unknown"]
+    if unknown:
+        raise UnknownRun(f"the engine has no run {', '.join(unknown)}: never accepted, or expired")
+
+
+def _status(text: str) -> RunStatus:
+    try:
+        return RunStatus(text.upper())
+    except ValueError:
+        raise InvalidInput(f"--status {text}: expected one of {', '.join(RunStatus)}") from None
+
+
+def _took(run: Run) -> str:
+    if run.started_at is None or run.finished_at is None:
+        return ""
+    return length(run.finished_at - run.started_at)

@@ -1,0 +1,68 @@
+"""Owns `windlass worker`: which app a worker process serves, and with what options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windlass.cli.app_reference import AppReference, load_app, require_reference
+from windlass.exceptions import InvalidConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerProcess:
+    """What `windlass worker` was asked for."""
+
+    reference: AppReference
+    reload: bool
+    slots: int
+    queues: str
+    name: str
+    grace: float | None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or Ctrl-C."""
+        if self.reload:
+            self._run_reloading()
+        else:
+            self._run_here()
+
+    def _run_here(self) -> None:
+        from windlass.worker.worker import DRAIN_GRACE, Worker
+
+        app = load_app(self.reference)
+        if not app.tasks:
+            raise InvalidConfig(f"{self.reference} has no tasks: decorate a function with @app.task")
+        Worker(
+            app,
+            self.name or self.reference.module,
+            slots=self.slots,
+            queues=[queue for word in self.queues.split(",") if (queue := word.strip())],
+            drain_grace=DRAIN_GRACE if self.grace is None else self.grace,
+        ).start()
+
+    def _run_reloading(self) -> None:
+        from windlass.cli.reloading_worker import RELOAD_GRACE, ReloadingWorker
+        from windlass.cli.stop_signal import stop_event
+
+        arguments = [str(self.reference), "--slots", str(self.slots), "--queues", self.queues, "--name", self.name]
+        with stop_event() as stop:
+            ReloadingWorker(arguments, Path.cwd(), RELOAD_GRACE if self.grace is None else self.grace).run(stop)
+
+
+def reference_of(words: Sequence[str]) -> tuple[AppReference, bool]:
+    """Read the command's words, `[dev] [module[:app]]`: the app, and whether to reload.
+
+    Raises:
+        InvalidConfig: they name no app, or several.
+
+    """
+    reload = bool(words) and words[0] == "dev"
+    rest = list(words)[reload:]
+    if len(rest) > 1:
+        raise InvalidConfig(f"one app at a time, not {' '.join(rest)}")
+    return require_reference("".join(rest), Path.cwd()), reload

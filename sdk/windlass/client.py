@@ -1,0 +1,247 @@
+"""Owns `Windlass`: the tasks of one application and its way to the engine."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from functools import cached_property
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, overload
+
+from pydantic_core import from_json
+
+from windlass.batch import Batch
+from windlass.calling import Caller, RunOptions, read_options
+from windlass.config import ClientConfig
+from windlass.decorator import TaskDecorator
+from windlass.exceptions import DuplicateTask, InvalidInput
+from windlass.payload import write_any
+from windlass.runs import RunsClient
+from windlass.signature import where
+from windlass.task import Task
+from windlass.workers import WorkersClient
+from windlass.workflows import WorkflowsClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+
+    from windlass.refs import WorkflowRunRef
+    from windlass.transport.session import ClientSession
+    from windlass.v1 import workflow_pb2
+    from windlass.worker import Worker
+
+_CLOSE_SECONDS: Final = 10.0
+
+
+class Windlass:
+    """One application: define tasks on it, call them, start workers from it.
+
+    Connects at the first call. Share one per process; its methods are safe in any thread and, where
+    they are `aio_`, on any loop.
+    """
+
+    def __init__(self, *, config: ClientConfig | None = None) -> None:
+        """Read the WINDLASS_* settings unless `config` is given.
+
+        Raises:
+            InvalidConfig: a setting is wrong; names it.
+
+        """
+        self.config: Final = config or ClientConfig()
+        self._made_session: ClientSession | None = None
+        self._making = threading.Lock()
+        self._tasks: dict[str, Task] = {}
+        self.task: Final = TaskDecorator(self)
+        logging.getLogger("windlass").setLevel(self.config.log_level)
+
+    @cached_property
+    def runs(self) -> RunsClient:
+        """Runs by id."""
+        return RunsClient(self._session)
+
+    @cached_property
+    def workflows(self) -> WorkflowsClient:
+        """What is registered."""
+        return WorkflowsClient(self._session)
+
+    @cached_property
+    def workers(self) -> WorkersClient:
+        """Who is connected."""
+        return WorkersClient(self._session)
+
+    @cached_property
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks that this application knows, by name; a live view."""
+        return MappingProxyType(self._tasks)
+
+    def include(self, *modules: ModuleType | str) -> None:
+        """Add the tasks of modules, imported first where only named.
+
+        Raises:
+            DuplicateTask: two functions have one name.
+
+        """
+        for each in modules:
+            module = importlib.import_module(each) if isinstance(each, str) else each
+            for value in list(vars(module).values()):
+                if isinstance(value, Task):
+                    self._register(value)
+
+    def worker(
+        self,
+        name: str,
+        *,
+        slots: int = 100,
+        labels: Mapping[str, str] | None = None,
+        workflows: Iterable[Task] | None = None,
+        queues: Iterable[str] | None = None,
+    ) -> Worker:
+        """Make a worker; `start()` runs it.
+
+        Args:
+            name: for people.
+            slots: so many attempts at a time.
+            labels: what placement can ask for.
+            workflows: the tasks that it serves; left out, all that the application knows.
+            queues: the queues that it serves; left out, all.
+
+        """
+        from windlass.worker import Worker
+
+        return Worker(
+            self,
+            name,
+            slots=slots,
+            labels=labels,
+            workflows=workflows,
+            queues=queues,
+        )
+
+    @overload
+    def enqueue(
+        self, name: str, input: Any = ..., *, wait_for_result: Literal[False] = False, **options: Unpack[RunOptions]
+    ) -> WorkflowRunRef[Any]: ...
+    @overload
+    def enqueue(
+        self, name: str, input: Any = ..., *, wait_for_result: Literal[True], **options: Unpack[RunOptions]
+    ) -> Any: ...
+    def enqueue(
+        self,
+        name: str,
+        input: Any = None,
+        *,
+        wait_for_result: bool = False,
+        **options: Unpack[RunOptions],
+    ) -> Any:
+        """Submit by name alone, for a task that this process need not have imported.
+
+        Args:
+            name: the task's name.
+            input: a dict is the input, a list its positional arguments; nothing is {}.
+            wait_for_result: True waits for the end, and gives the output as plain JSON values.
+            options: see `RunOptions`.
+
+        Raises:
+            UnknownTask: nobody has registered a task of that name.
+            InvalidInput: this process has the task, and the input does not fit.
+
+        """
+        caller, payload = self._by_name(name, input, options)
+        if wait_for_result:
+            return caller.run(payload)
+        return self.runs.ref(caller.submit(payload))
+
+    @overload
+    async def aio_enqueue(
+        self, name: str, input: Any = ..., *, wait_for_result: Literal[False] = False, **options: Unpack[RunOptions]
+    ) -> WorkflowRunRef[Any]: ...
+    @overload
+    async def aio_enqueue(
+        self, name: str, input: Any = ..., *, wait_for_result: Literal[True], **options: Unpack[RunOptions]
+    ) -> Any: ...
+    async def aio_enqueue(
+        self,
+        name: str,
+        input: Any = None,
+        *,
+        wait_for_result: bool = False,
+        **options: Unpack[RunOptions],
+    ) -> Any:
+        """Do as `enqueue`, on the loop."""
+        caller, payload = self._by_name(name, input, options)
+        if wait_for_result:
+            return await caller.aio_run(payload)
+        return self.runs.ref(await caller.aio_submit(payload))
+
+    def batch(self) -> Batch:
+        """Collect what is delayed inside: `with app.batch(): task.delay(...)`.
+
+        References are there at once; at the end of the block the engine has all of it, or
+        BatchRefused says what it refused.
+        """
+        return Batch(self._session)
+
+    def close(self) -> None:
+        """Wait until what was submitted is acknowledged, at most 10 s, and disconnect."""
+        self._session.close(_CLOSE_SECONDS)
+
+    async def aio_close(self) -> None:
+        """Do as `close`, on the loop."""
+        await self._session.aio_close(_CLOSE_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aio_close()
+
+    @property
+    def _session(self) -> ClientSession:
+        """The way to the api, made at its first use: a module that only defines tasks never loads gRPC."""
+        session = self._made_session
+        if session is None:
+            from windlass.transport.session import ClientSession
+
+            with self._making:
+                session = self._made_session
+                if session is None:
+                    session = self._made_session = ClientSession(self.config)
+        return session
+
+    def _register(self, task: Task) -> None:
+        known = self._tasks.get(task.name)
+        if known is not None and known is not task and where(known.function) != where(task.function):
+            raise DuplicateTask(
+                f"two functions are named {task.name!r} as tasks: {where(known.function)} and "
+                f"{where(task.function)}. Give one of them another name="
+            )
+        self._tasks[task.name] = task
+
+    def _caller(
+        self, name: str, definition: workflow_pb2.WorkflowDefinition | None, decode: Callable[[bytes], Any]
+    ) -> Caller:
+        return Caller(self._session, name, definition, decode)
+
+    def _by_name(self, name: str, value: Any, options: RunOptions) -> tuple[Caller, bytes]:
+        task = self._tasks.get(name)
+        caller = self._caller(name, task.definition() if task is not None else None, from_json)
+        given = {} if value is None else value
+        if task is not None:
+            payload = task.form.input.write_value(given)
+        else:
+            payload = write_any(given, f"input of {name!r}")
+            if payload[:1] not in b"[{":
+                raise InvalidInput(f"input of {name!r}: a dict, or a list of positional arguments, was expected")
+        return caller.with_request(read_options(**options)), payload

@@ -1,0 +1,216 @@
+"""Owns what a task is told about its own run. Executes nothing and holds no connection."""
+
+from __future__ import annotations
+
+import json
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from windlass.exceptions import TaskRunError, from_failure
+from windlass.priority import Priority
+from windlass.transport.run_id import mint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from windlass.v1 import dispatch_pb2
+
+#: The context of the task that executes here, so that runs submitted inside it know their parent.
+current: Final[ContextVar[Context | None]] = ContextVar("windlass_context", default=None)
+
+
+class Context:
+    """What a task is told about its own run, and what it can say back. Safe in any thread."""
+
+    __slots__ = (
+        "_assignment",
+        "_cancel_reason",
+        "_cancel_self",
+        "_cancelled",
+        "_lifespan",
+        "_log",
+        "_worker_id",
+        "_worker_labels",
+    )
+
+    def __init__(
+        self,
+        assignment: dispatch_pb2.Assignment,
+        worker_id: str,
+        worker_labels: Mapping[str, str],
+        log: Callable[[str, str], None],
+        cancel_self: Callable[[], None],
+        lifespan: Any = None,
+    ) -> None:
+        """Wrap one attempt. Built by the worker, and by `mock_run`; never by users."""
+        self._assignment = assignment
+        self._worker_id = worker_id
+        self._worker_labels = worker_labels
+        self._log = log
+        self._cancel_self = cancel_self
+        self._lifespan = lifespan
+        self._cancelled = assignment.cancel_requested
+        self._cancel_reason = ""
+
+    @property
+    def task_name(self) -> str:
+        """Name of the task that executes."""
+        return self._assignment.task_name
+
+    @property
+    def workflow_name(self) -> str:
+        """Name of the workflow that it belongs to; a standalone task's own name."""
+        return self._assignment.spec.workflow_name
+
+    @property
+    def workflow_run_id(self) -> str:
+        """Id of the run: the same in every attempt, and so the natural idempotency key."""
+        return self._assignment.run_id
+
+    @property
+    def task_run_id(self) -> str:
+        """Id of this task's part of the run; for a standalone task the run's own."""
+        return self._assignment.run_id
+
+    @property
+    def parent_task_run_id(self) -> str | None:
+        """Id of the task run that submitted this one; None for a root."""
+        return self._assignment.spec.parent_task_run_id or None
+
+    @property
+    def worker_id(self) -> str:
+        """Id of the worker that executes it."""
+        return self._worker_id
+
+    @property
+    def worker_labels(self) -> Mapping[str, str]:
+        """Labels of that worker."""
+        return self._worker_labels
+
+    @property
+    def attempt_number(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._assignment.attempt
+
+    @property
+    def retry_count(self) -> int:
+        """How many attempts came before this one."""
+        return max(self._assignment.attempt - 1, 0)
+
+    @property
+    def max_attempts(self) -> int:
+        """Attempts in all that the retry policy allows."""
+        return max(self._assignment.max_attempts, 1)
+
+    @property
+    def priority(self) -> Priority:
+        """Priority that the caller asked for, else MEDIUM."""
+        return Priority(self._assignment.spec.priority or Priority.MEDIUM)
+
+    @property
+    def additional_metadata(self) -> dict[str, Any]:
+        """The caller's own key-value pairs; a copy."""
+        text = self._assignment.spec.metadata_json
+        return dict(json.loads(text)) if text else {}
+
+    @property
+    def workflow_input(self) -> Any:
+        """The input as plain JSON values, before validation; a copy."""
+        return json.loads(self._assignment.spec.input_json or b"{}")
+
+    @property
+    def task_run_errors(self) -> dict[str, TaskRunError]:
+        """The last failure so far of each task of the run, by task name; empty in a first attempt."""
+        failures = self._assignment.failures
+        return {self.task_name: from_failure(self.task_run_id, failures[-1])} if failures else {}
+
+    @property
+    def previous_errors(self) -> list[TaskRunError]:
+        """How each attempt before this one failed, oldest first, without tracebacks."""
+        return [from_failure(self.task_run_id, failure) for failure in self._assignment.failures]
+
+    def get_task_run_error(self, task: object) -> TaskRunError | None:
+        """Give the last failure of `task` (a task or its name) in this run, if it failed."""
+        return self.task_run_errors.get(task if isinstance(task, str) else getattr(task, "name", ""))
+
+    @property
+    def lifespan(self) -> Any:
+        """What the worker's lifespan yielded; None where there is none."""
+        return self._lifespan
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked to cancel the run: stop soon."""
+        return self._cancelled
+
+    @property
+    def cancel_reason(self) -> str:
+        """Why it was cancelled, for people; "" while it is not, or where nobody said."""
+        return self._cancel_reason
+
+    def log(self, message: object, level: str = "INFO") -> None:
+        """Keep a line with the run. Returns at once.
+
+        Args:
+            message: turned into text; at most 16 KiB of it are kept.
+            level: DEBUG, INFO, WARNING, ERROR or CRITICAL.
+
+        """
+        name = level.upper()
+        if name not in _LEVELS:
+            msg = f"level={level!r}: one of {', '.join(_LEVELS)} was expected"
+            raise ValueError(msg)
+        self._log(name, str(message))
+
+    async def aio_log(self, message: object, level: str = "INFO") -> None:
+        """Do as `log`."""
+        self.log(message, level)
+
+    def cancel(self) -> None:
+        """Cancel this run: it ends CANCELLED whatever the task then returns. Returns at once."""
+        self._cancel_self()
+
+    async def aio_cancel(self) -> None:
+        """Do as `cancel`."""
+        self._cancel_self()
+
+    def _mark_cancelled(self, reason: str) -> None:
+        self._cancel_reason = reason
+        self._cancelled = True
+
+
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def mock_context(
+    task_name: str,
+    input_json: bytes,
+    *,
+    metadata_json: bytes = b"",
+    retry_count: int = 0,
+    max_attempts: int = 1,
+    lifespan: Any = None,
+) -> Context:
+    """Build the context of a run that exists nowhere: for direct calls and `mock_run`."""
+    from windlass.v1 import dispatch_pb2, run_pb2
+
+    run_id = mint()
+    assignment = dispatch_pb2.Assignment(
+        run_id=run_id,
+        lease_id="0" * 32,
+        attempt=retry_count + 1,
+        max_attempts=max(max_attempts, retry_count + 1),
+        task_name=task_name,
+        spec=run_pb2.RunSpec(workflow_name=task_name, input_json=input_json, metadata_json=metadata_json),
+    )
+    context: Context
+
+    def cancel_self() -> None:
+        context._mark_cancelled("cancelled by the task")  # noqa: SLF001 - its own maker
+
+    context = Context(assignment, "mock", {}, _drop_line, cancel_self, lifespan)
+    return context
+
+
+def _drop_line(level: str, message: str) -> None:
+    """Lines of a mocked run go nowhere."""

@@ -1,0 +1,254 @@
+"""Owns `@app.task`: its parameters, and the types of what it makes of a function."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    assert_never,
+    overload,
+)
+
+from windlass.exceptions import InvalidTask
+from windlass.model_task import ModelTask
+from windlass.plain_task import PlainTask
+from windlass.priority import Priority
+from windlass.retry import ErrorType, RetryPolicy, policy_from_counts
+from windlass.signature import ModelForm, PlainForm, read_signature, where
+from windlass.task import Executor, TaskSettings
+
+if TYPE_CHECKING:
+    from windlass.client import Windlass
+    from windlass.context import Context
+    from windlass.duration import Duration
+
+P = ParamSpec("P")
+InT = TypeVar("InT")
+OutT = TypeVar("OutT")
+
+_Co = Coroutine[Any, Any, OutT]
+
+
+class TaskOptions(TypedDict, total=False):
+    """The parameters of `@app.task`, all by keyword.
+
+    name: unique; the function's name unless given. Letters, digits and ._:/-
+    description: for people; the docstring unless given.
+    version: your own label for this version; shown, never interpreted.
+    default_priority: of runs that do not ask for one.
+    default_additional_metadata: merged under each run's own.
+    queue: of runs that do not name one.
+    retries: attempts after the first.
+    backoff_factor: retry n waits factor^n seconds; without it a retry is due at once.
+    backoff_max_seconds: the longest such wait.
+    backoff_jitter: draw each wait evenly from zero to that.
+    retry_on: only these exception types are retried.
+    no_retry_on: these exception types are not.
+    retry: the same as one object; not together with the five above and retries.
+    execution_timeout: longest time for one attempt, as a duration. Unless given: none.
+    schedule_timeout: longest time from submit to start, as a duration. Unless given: none.
+    slot_cost: slots of a worker that one attempt occupies.
+    executor: "async" for async functions, "thread" for the others.
+    """
+
+    name: str | None
+    description: str
+    version: str
+    default_priority: Priority
+    default_additional_metadata: Mapping[str, Any] | None
+    queue: str
+    retries: int
+    backoff_factor: float | None
+    backoff_max_seconds: float | None
+    backoff_jitter: bool
+    retry_on: Iterable[ErrorType]
+    no_retry_on: Iterable[ErrorType]
+    retry: RetryPolicy | None
+    execution_timeout: Duration | None
+    schedule_timeout: Duration | None
+    slot_cost: int
+    executor: Executor | None
+
+
+class MakesTask(Protocol):
+    """What `@app.task(...)` gives: takes the function."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap] # the first that fits decides, as at run time
+        self, function: Callable[[InT, Context], _Co[OutT]], /
+    ) -> ModelTask[InT, OutT, _Co[OutT]]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap] # the first that fits decides, as at run time
+        self, function: Callable[[InT, Context], OutT], /
+    ) -> ModelTask[InT, OutT, OutT]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], _Co[OutT]], /) -> PlainTask[P, OutT, _Co[OutT]]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], OutT], /) -> PlainTask[P, OutT, OutT]: ...
+    @overload
+    def __call__(self, function: Callable[P, _Co[OutT]], /) -> PlainTask[P, OutT, _Co[OutT]]: ...
+    @overload
+    def __call__(self, function: Callable[P, OutT], /) -> PlainTask[P, OutT, OutT]: ...
+
+
+class MakesModelTask(Protocol, Generic[InT]):
+    """What `@app.task(input_validator=...)` gives: takes a model-form function."""
+
+    @overload
+    def __call__(self, function: Callable[[InT, Context], _Co[OutT]], /) -> ModelTask[InT, OutT, _Co[OutT]]: ...
+    @overload
+    def __call__(self, function: Callable[[InT, Context], OutT], /) -> ModelTask[InT, OutT, OutT]: ...
+
+
+class TaskDecorator:
+    """`@app.task`, bare or with parameters."""
+
+    def __init__(self, app: Windlass) -> None:
+        """Make tasks of `app`."""
+        self._app = app
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap] # the first that fits decides, as at run time
+        self, function: Callable[[InT, Context], _Co[OutT]], /
+    ) -> ModelTask[InT, OutT, _Co[OutT]]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap] # the first that fits decides, as at run time
+        self, function: Callable[[InT, Context], OutT], /
+    ) -> ModelTask[InT, OutT, OutT]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], _Co[OutT]], /) -> PlainTask[P, OutT, _Co[OutT]]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], OutT], /) -> PlainTask[P, OutT, OutT]: ...
+    @overload
+    def __call__(self, function: Callable[P, _Co[OutT]], /) -> PlainTask[P, OutT, _Co[OutT]]: ...
+    @overload
+    def __call__(self, function: Callable[P, OutT], /) -> PlainTask[P, OutT, OutT]: ...
+    @overload
+    def __call__(self, *, input_validator: type[InT], **options: Unpack[TaskOptions]) -> MakesModelTask[InT]: ...
+    @overload
+    def __call__(self, *, input_validator: None = None, **options: Unpack[TaskOptions]) -> MakesTask: ...
+    def __call__(  # type: ignore[misc] # mypy does not match Unpack with **options
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        input_validator: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Make a task of a function, or give what does.
+
+        Args:
+            function: the function, where the decorator stands without parentheses.
+            input_validator: the input's type; forces the model form.
+            options: see `TaskOptions`.
+
+        Raises:
+            InvalidTask: the function cannot be a task; says where it stands and how it should read.
+            DuplicateTask: another function has its name.
+
+        """
+        prepare = _settings(**options)
+
+        def make(function: Callable[..., Any]) -> ModelTask[Any, Any] | PlainTask[..., Any]:
+            # String annotations may name what is local to the caller.
+            return self._make(function, input_validator, prepare, sys._getframe(1).f_locals)  # noqa: SLF001 - string annotations may name the caller's locals
+
+        if function is None:
+            return make
+        if not callable(function):
+            raise InvalidTask(f"app.task takes its parameters by keyword, not {function!r}")
+        return self._make(function, input_validator, prepare, sys._getframe(1).f_locals)  # noqa: SLF001 - string annotations may name the caller's locals
+
+    def _make(
+        self,
+        function: Callable[..., Any],
+        input_validator: Any,
+        prepare: Callable[[Callable[..., Any]], TaskSettings],
+        local_names: Mapping[str, Any],
+    ) -> ModelTask[Any, Any] | PlainTask[..., Any]:
+        settings = prepare(function)
+        form = read_signature(function, settings.name, input_validator, local_names)
+        task: ModelTask[Any, Any] | PlainTask[..., Any]
+        match form:
+            case ModelForm():
+                task = ModelTask(self._app, function, form, settings)
+            case PlainForm():
+                task = PlainTask(self._app, function, form, settings)
+            case _ as unreachable:
+                assert_never(unreachable)
+        self._app._register(task)  # noqa: SLF001 - half of the same thing
+        return task
+
+
+_NOT_GIVEN: Any = object()
+
+
+def _settings(
+    *,
+    name: str | None = None,
+    description: str = "",
+    version: str = "",
+    default_priority: Priority = Priority.MEDIUM,
+    default_additional_metadata: Mapping[str, Any] | None = None,
+    queue: str = "default",
+    retries: int = _NOT_GIVEN,
+    backoff_factor: float | None = None,
+    backoff_max_seconds: float | None = None,
+    backoff_jitter: bool = _NOT_GIVEN,
+    retry_on: Iterable[ErrorType] = (),
+    no_retry_on: Iterable[ErrorType] = (),
+    retry: RetryPolicy | None = None,
+    execution_timeout: Duration | None = None,
+    schedule_timeout: Duration | None = None,
+    slot_cost: int = 1,
+    executor: Executor | None = None,
+) -> Callable[[Callable[..., Any]], TaskSettings]:
+    """Give what makes settings for a function; unknown parameters are TypeErrors by Python itself."""
+    separate = {
+        "retries": retries is not _NOT_GIVEN,
+        "backoff_factor": backoff_factor is not None,
+        "backoff_max_seconds": backoff_max_seconds is not None,
+        "backoff_jitter": backoff_jitter is not _NOT_GIVEN,
+        "retry_on": bool(retry_on),
+        "no_retry_on": bool(no_retry_on),
+    }
+
+    def prepare(function: Callable[..., Any]) -> TaskSettings:
+        given = [each for each, is_given in separate.items() if is_given]
+        if retry is not None and given:
+            raise InvalidTask(f"{where(function)}: retry= says it all: leave out {', '.join(given)}")
+        try:
+            policy = retry or policy_from_counts(
+                retries=0 if retries is _NOT_GIVEN else retries,
+                backoff_factor=backoff_factor,
+                backoff_max_seconds=backoff_max_seconds,
+                backoff_jitter=True if backoff_jitter is _NOT_GIVEN else backoff_jitter,
+                retry_on=retry_on,
+                no_retry_on=no_retry_on,
+            )
+        except (ValueError, TypeError) as error:
+            raise InvalidTask(f"{where(function)}: {error}") from None
+        return TaskSettings(
+            name=name or str(getattr(function, "__name__", "")),
+            description=description,
+            version=version,
+            queue=queue,
+            default_priority=default_priority,
+            default_additional_metadata=default_additional_metadata,
+            retry=policy,
+            execution_timeout=execution_timeout,
+            schedule_timeout=schedule_timeout,
+            slot_cost=slot_cost,
+            executor=executor,
+        )
+
+    return prepare

@@ -1,0 +1,125 @@
+"""Owns how plain-form tasks are called: `fn(a, b)` or `fn(ctx, a, b)`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Unpack, cast
+
+from typing_extensions import TypeVar
+
+from windlass.callable_task import CallableTask, run_here
+from windlass.calling import BulkRunItem, RunOptions
+from windlass.context import mock_context
+from windlass.model_task import without_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from windlass.calling import Caller
+    from windlass.client import Windlass
+    from windlass.refs import TaskRunRef
+    from windlass.signature import PlainForm
+    from windlass.task import TaskSettings
+
+P = ParamSpec("P")
+OutT = TypeVar("OutT")
+RetT = TypeVar("RetT", default=Any)
+
+
+class PlainTask(CallableTask[OutT], Generic[P, OutT, RetT]):
+    """A task with parameters `P`, Context apart; it gives an `OutT`.
+
+    Its calls take the function's own parameters and nothing else; options go through `options()`.
+    """
+
+    def __init__(self, app: Windlass, function: Callable[..., RetT], form: PlainForm, settings: TaskSettings) -> None:
+        """Wrap `function`. Users write `@app.task`."""
+        super().__init__(app, function, form, settings)
+        self._fields = form.input
+        self._takes_context = form.takes_context
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> RetT:
+        """Run the function here, without the engine; its Context is a mocked one."""
+        if self._takes_context:
+            context = mock_context(self.name, self._fields.encode(args, kwargs))
+            return cast("RetT", self.function(context, *args, **kwargs))
+        return cast("RetT", self.function(*args, **kwargs))
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
+        """Run it on a worker and wait for its output.
+
+        Raises:
+            TypeError: the function could not be called like that.
+            InvalidInput: a value does not fit its annotation; nothing was stored.
+            TaskRunError: the run failed.
+            RunCancelled: it was cancelled.
+            ApiUnreachable: no connection to the api within the connect timeout.
+
+        """
+        return cast("OutT", self._caller().run(self._fields.encode(args, kwargs)))
+
+    async def aio_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
+        """Do as `run`, on the loop."""
+        return cast("OutT", await self._caller().aio_run(self._fields.encode(args, kwargs)))
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
+        """Submit it; returns when the engine has it. Raises as `run` does."""
+        return self._ref(self._caller().submit(self._fields.encode(args, kwargs)))
+
+    async def aio_delay(self, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
+        """Do as `delay`, on the loop."""
+        return self._ref(await self._caller().aio_submit(self._fields.encode(args, kwargs)))
+
+    def create_bulk_run_item(self, *args: P.args, **kwargs: P.kwargs) -> BulkRunItem:
+        """Prepare one run for `run_many`. Raises as `run` does."""
+        return BulkRunItem(self._caller().submission(self._fields.encode(args, kwargs)))
+
+    def options(self, **options: Unpack[RunOptions]) -> BoundPlainTask[P, OutT]:
+        """Give the task with these options: `task.options(priority=Priority.HIGH).run(...)`."""
+        return BoundPlainTask(self, options)
+
+    def mock_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
+        """Run it here, without the engine, its input validated as a worker would. For unit tests."""
+        return cast("OutT", run_here(self._mocked(args, kwargs), is_async=self.is_async, name=self.name))
+
+    async def aio_mock_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
+        """Do as `mock_run`, on the loop; a sync function runs on a thread."""
+        call = self._mocked(args, kwargs)
+        return cast("OutT", await (call() if self.is_async else asyncio.to_thread(call)))
+
+    def _mocked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
+        text = self._fields.encode(args, kwargs)
+        context = mock_context(self.name, text, max_attempts=self.settings.retry.max_attempts)
+        return self.prepare(text, context)
+
+
+class BoundPlainTask(Generic[P, OutT]):
+    """A plain-form task with options."""
+
+    def __init__(self, task: PlainTask[P, OutT, Any], options: RunOptions) -> None:
+        """Check the options. Users write `task.options(...)`."""
+        self._task = task
+        self._options: RunOptions = options
+        self._caller: Caller = task._caller(options)  # noqa: SLF001 - half of the same thing
+        self._fields = task._fields
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
+        """Do as the task's `run`; raises ResultTimeout after `timeout`."""
+        return cast("OutT", self._caller.run(self._fields.encode(args, kwargs)))
+
+    async def aio_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
+        """Do as `run`, on the loop."""
+        return cast("OutT", await self._caller.aio_run(self._fields.encode(args, kwargs)))
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
+        """Do as the task's `delay`."""
+        return self._task._ref(self._caller.submit(self._fields.encode(args, kwargs)))  # noqa: SLF001 - half of the same thing
+
+    async def aio_delay(self, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
+        """Do as `delay`, on the loop."""
+        return self._task._ref(await self._caller.aio_submit(self._fields.encode(args, kwargs)))  # noqa: SLF001 - half of the same thing
+
+    def create_bulk_run_item(self, *args: P.args, **kwargs: P.kwargs) -> BulkRunItem:
+        """Do as the task's `create_bulk_run_item`."""
+        without_timeout(self._options)
+        return BulkRunItem(self._caller.submission(self._fields.encode(args, kwargs)))

@@ -1,0 +1,171 @@
+"""Owns what users see of a run, a workflow and a worker: plain frozen records, read from the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic_core import from_json
+
+from windlass.exceptions import TaskRunError, from_failure
+from windlass.priority import Priority
+from windlass.status import RunStatus
+from windlass.v1 import run_pb2, worker_pb2
+
+if TYPE_CHECKING:
+    from windlass.v1 import workflow_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as the engine keeps it. Times are aware and in UTC."""
+
+    id: str
+    workflow_name: str
+    workflow_version: str
+    status: RunStatus
+    phase: str
+    priority: Priority
+    queue: str
+    attempt: int
+    input: Any
+    output: Any
+    additional_metadata: dict[str, Any]
+    errors: tuple[TaskRunError, ...]
+    worker_id: str
+    parent_task_run_id: str | None
+    cancel_requested: bool
+    cancel_reason: str
+    created_at: datetime
+    ready_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def from_proto(cls, run: run_pb2.Run) -> Self:
+        """Read it from the wire."""
+        spec = run.spec
+        return cls(
+            id=run.run_id,
+            workflow_name=spec.workflow_name,
+            workflow_version=run.workflow_version,
+            status=RunStatus.from_number(run.status),
+            phase=run_pb2.RunPhase.Name(run.phase).removeprefix("RUN_PHASE_").lower(),
+            priority=Priority(spec.priority or Priority.MEDIUM),
+            queue=spec.queue or "default",
+            attempt=run.attempt,
+            input=_json(spec.input_json or b"{}"),
+            output=_json(run.output_json) if run.output_json else None,
+            additional_metadata=_json(spec.metadata_json or b"{}"),
+            errors=tuple(from_failure(run.run_id, failure) for failure in run.failures),
+            worker_id=run.worker_id,
+            parent_task_run_id=spec.parent_task_run_id or None,
+            cancel_requested=run.cancel_requested,
+            cancel_reason=run.cancel_reason,
+            created_at=_moment(run.created_at_ms),
+            ready_at=_maybe(run.ready_at_ms),
+            started_at=_maybe(run.started_at_ms),
+            finished_at=_maybe(run.finished_at_ms),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A registered workflow in its current version."""
+
+    name: str
+    description: str
+    version: str
+    version_label: str
+    default_queue: str
+    default_priority: Priority
+    task_names: tuple[str, ...]
+    registered_at: datetime
+    queued_runs: int
+    workers: int
+
+    @classmethod
+    def from_proto(cls, workflow: workflow_pb2.Workflow) -> Self:
+        """Read it from the wire."""
+        definition = workflow.definition
+        return cls(
+            name=definition.name,
+            description=definition.description,
+            version=workflow.version,
+            version_label=definition.version_label,
+            default_queue=definition.default_queue or "default",
+            default_priority=Priority(definition.default_priority or Priority.MEDIUM),
+            task_names=tuple(task.name for task in definition.tasks),
+            registered_at=_moment(workflow.registered_at_ms),
+            queued_runs=workflow.queued_runs,
+            workers=workflow.workers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker that is, or was just now, connected."""
+
+    id: str
+    name: str
+    status: str
+    workflow_names: tuple[str, ...]
+    queues: tuple[str, ...]
+    labels: dict[str, str]
+    slots: int
+    slots_used: int
+    sdk: str
+    host: str
+    dispatcher_address: str
+    connected_at: datetime
+    session_expires_at: datetime
+
+    @classmethod
+    def from_proto(cls, worker: worker_pb2.Worker) -> Self:
+        """Read it from the wire."""
+        return cls(
+            id=worker.worker_id,
+            name=worker.name,
+            status=worker_pb2.WorkerStatus.Name(worker.status).removeprefix("WORKER_STATUS_"),
+            workflow_names=tuple(worker.workflow_names),
+            queues=tuple(worker.queues),
+            labels=dict(worker.labels),
+            slots=worker.slots,
+            slots_used=worker.slots_used,
+            sdk=worker.sdk,
+            host=worker.host,
+            dispatcher_address=worker.dispatcher_address,
+            connected_at=_moment(worker.connected_at_ms),
+            session_expires_at=_moment(worker.session_expires_at_ms),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line that a task logged."""
+
+    logged_at: datetime
+    level: str
+    message: str
+    attempt: int
+
+    @classmethod
+    def from_proto(cls, line: run_pb2.LogLine) -> Self:
+        """Read it from the wire."""
+        return cls(_moment(line.logged_at_ms), line.level, line.message, line.attempt)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _json(text: bytes) -> Any:
+    return from_json(text)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _maybe(milliseconds: int) -> datetime | None:
+    return _moment(milliseconds) if milliseconds else None

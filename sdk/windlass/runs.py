@@ -1,0 +1,184 @@
+"""Owns `app.runs`: look at runs, wait for them, cancel them, by id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import from_json
+
+from windlass.exceptions import InvalidInput, UnknownRun
+from windlass.refs import WorkflowRunRef
+from windlass.run import LogLine, Run
+from windlass.status import RunStatus
+from windlass.v1 import run_pb2, run_service_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from windlass.duration import Duration
+    from windlass.transport.session import Api, ClientSession
+
+_LARGEST_PAGE: Final = 1000
+
+
+class RunsClient:
+    """Runs by id. Every method has an `aio_` twin."""
+
+    def __init__(self, session: ClientSession) -> None:
+        """Speak over the client's session."""
+        self._session = session
+
+    def get(self, run_id: str) -> Run:
+        """Give one run with its failures. Raises UnknownRun, ApiUnreachable."""
+        return self._session.run_sync("runs.get", "runs.aio_get", lambda api: self._get(api, run_id))
+
+    async def aio_get(self, run_id: str) -> Run:
+        """Do as `get`."""
+        return await self._session.run_async(lambda api: self._get(api, run_id))
+
+    def get_status(self, run_id: str) -> RunStatus:
+        """Ask how a run stands. Raises UnknownRun, ApiUnreachable."""
+        return self._session.run_sync("runs.get_status", "runs.aio_get_status", lambda api: self._status(api, run_id))
+
+    async def aio_get_status(self, run_id: str) -> RunStatus:
+        """Do as `get_status`."""
+        return await self._session.run_async(lambda api: self._status(api, run_id))
+
+    def get_result(self, run_id: str, timeout: Duration | None = None) -> Any:
+        """Wait for a run's end; gives its output as plain JSON values. Raises as `ref.result()` does."""
+        return self.ref(run_id).result(timeout)
+
+    async def aio_get_result(self, run_id: str, timeout: Duration | None = None) -> Any:
+        """Do as `get_result`."""
+        return await self.ref(run_id).aio_result(timeout)
+
+    def list(
+        self,
+        *,
+        statuses: Iterable[RunStatus] = (),
+        workflow_names: Iterable[str] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        additional_metadata: Mapping[str, str] | None = None,
+        limit: int = 50,
+    ) -> Runs:
+        """Give runs by submit time, newest first, without their failures.
+
+        Args:
+            statuses: only these; empty: all.
+            workflow_names: only these; empty: all.
+            since: submitted at or after; aware, or in local time.
+            until: submitted before; aware, or in local time.
+            additional_metadata: only runs with all these keys and values.
+            limit: at most so many.
+
+        """
+        request = _list_request(statuses, workflow_names, since, until, additional_metadata)
+        return self._session.run_sync("runs.list", "runs.aio_list", lambda api: self._list(api, request, limit))
+
+    async def aio_list(
+        self,
+        *,
+        statuses: Iterable[RunStatus] = (),
+        workflow_names: Iterable[str] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        additional_metadata: Mapping[str, str] | None = None,
+        limit: int = 50,
+    ) -> Runs:
+        """Do as `list`."""
+        request = _list_request(statuses, workflow_names, since, until, additional_metadata)
+        return await self._session.run_async(lambda api: self._list(api, request, limit))
+
+    def cancel(self, run_id: str, reason: str = "") -> bool:
+        """Cancel a run: at once what has not started; what runs is told.
+
+        Returns:
+            False where it had ended before, and nothing changed.
+
+        Raises:
+            UnknownRun: there is no such run.
+
+        """
+        return self._session.run_sync("runs.cancel", "runs.aio_cancel", lambda api: self._cancel(api, run_id, reason))
+
+    async def aio_cancel(self, run_id: str, reason: str = "") -> bool:
+        """Do as `cancel`."""
+        return await self._session.run_async(lambda api: self._cancel(api, run_id, reason))
+
+    def list_logs(self, run_id: str, offset: int = 0) -> LogLines:
+        """Give the lines that a run's tasks logged, from the line `offset` on."""
+        return self._session.run_sync(
+            "runs.list_logs", "runs.aio_list_logs", lambda api: self._logs(api, run_id, offset)
+        )
+
+    async def aio_list_logs(self, run_id: str, offset: int = 0) -> LogLines:
+        """Do as `list_logs`."""
+        return await self._session.run_async(lambda api: self._logs(api, run_id, offset))
+
+    def ref(self, run_id: str) -> WorkflowRunRef[Any]:
+        """Point at a run that was submitted elsewhere, or earlier. Asks nobody."""
+        return WorkflowRunRef(self._session, self, run_id, from_json)
+
+    async def _get(self, api: Api, run_id: str) -> Run:
+        request = run_service_pb2.GetRunRequest(run_id=run_id)
+        return Run.from_proto((await self._session.unary(api.runs.GetRun, request)).run)
+
+    async def _status(self, api: Api, run_id: str) -> RunStatus:
+        request = run_service_pb2.GetRunRequest(run_id=run_id)
+        return RunStatus.from_number((await self._session.unary(api.runs.GetRun, request)).run.status)
+
+    async def _list(self, api: Api, request: run_service_pb2.ListRunsRequest, limit: int) -> Runs:
+        runs: Runs = []
+        while len(runs) < limit:
+            request.page_size = min(limit - len(runs), _LARGEST_PAGE)
+            page = await self._session.unary(api.runs.ListRuns, request)
+            runs.extend(map(Run.from_proto, page.runs))
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+        return runs
+
+    async def _cancel(self, api: Api, run_id: str, reason: str) -> bool:
+        request = run_service_pb2.CancelRunsRequest(run_ids=[run_id], reason=reason)
+        outcome = (await self._session.unary(api.runs.CancelRuns, request)).outcomes[0]
+        if outcome == run_service_pb2.CANCEL_OUTCOME_UNKNOWN_RUN:
+            raise UnknownRun(f"the engine has no run {run_id}: it was never accepted, or has expired")
+        return outcome != run_service_pb2.CANCEL_OUTCOME_ALREADY_ENDED
+
+    async def _logs(self, api: Api, run_id: str, offset: int) -> LogLines:
+        lines: LogLines = []
+        request = run_service_pb2.ListLogsRequest(run_id=run_id, offset=offset)
+        while True:
+            page = await self._session.unary(api.runs.ListLogs, request)
+            lines.extend(map(LogLine.from_proto, page.lines))
+            if not page.lines:
+                return lines
+            request.offset = page.next_offset
+
+
+Runs = list[Run]
+LogLines = list[LogLine]
+
+
+def _list_request(
+    statuses: Iterable[RunStatus],
+    workflow_names: Iterable[str],
+    since: datetime | None,
+    until: datetime | None,
+    metadata: Mapping[str, str] | None,
+) -> run_service_pb2.ListRunsRequest:
+    if isinstance(statuses, str) or isinstance(workflow_names, str):
+        raise InvalidInput("statuses and workflow_names take lists")
+    return run_service_pb2.ListRunsRequest(
+        statuses=[run_pb2.RunStatus.ValueType(RunStatus(each).number) for each in statuses],
+        workflow_names=list(workflow_names),
+        since_ms=_milliseconds(since),
+        until_ms=_milliseconds(until),
+        metadata=dict(metadata or {}),
+    )
+
+
+def _milliseconds(moment: datetime | None) -> int:
+    return 0 if moment is None else int(moment.timestamp() * 1000)

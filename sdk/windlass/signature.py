@@ -1,0 +1,219 @@
+"""Owns the reading of a task function: which of the two forms it has, what it takes and returns.
+
+Model form: the second parameter is the Context, the first the whole input. Plain form: the Context
+comes first or not at all, and the other parameters are the fields of the input.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import TYPE_CHECKING, Annotated, Any, Final, Never, NoReturn, Union, get_args, get_origin, get_type_hints
+
+from pydantic import PydanticSchemaGenerationError
+from pydantic.errors import PydanticUserError
+
+from windlass.context import Context
+from windlass.empty_model import EmptyModel
+from windlass.exceptions import InvalidTask
+from windlass.payload import Codec
+from windlass.plain_input import PlainInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_NAMED: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelForm:
+    """`fn(input, ctx)`."""
+
+    input: Codec
+    output: Codec
+
+
+@dataclass(frozen=True, slots=True)
+class PlainForm:
+    """`fn(a, b)` or `fn(ctx, a, b)`."""
+
+    input: PlainInput
+    output: Codec
+    takes_context: bool
+
+
+def where(function: Callable[..., Any]) -> str:
+    """Say where a function stands: "file.py:12 (name)"."""
+    inner = inspect.unwrap(function)
+    code = getattr(inner, "__code__", None)
+    place = f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(inner)
+    return f"{place} ({getattr(inner, '__qualname__', '?')})"
+
+
+def read_signature(
+    function: Callable[..., Any],
+    name: str,
+    input_validator: Any = None,
+    local_names: Mapping[str, Any] | None = None,
+) -> ModelForm | PlainForm:
+    """Find out how `function` is a task named `name`.
+
+    Args:
+        function: sync or async.
+        name: the task's, for errors.
+        input_validator: forces the model form with this input type.
+        local_names: what string annotations may mean besides the module's globals.
+
+    Raises:
+        InvalidTask: it cannot be one; says where it stands and how it should read.
+
+    """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidTask(f"{where(function)}: a generator cannot be a task: return the value, or a list of values")
+    parameters = _parameters_of(function)
+    hints = _hints_of(function, local_names)
+    output = _codec(function, _output_type(hints), f"output of task {name!r}", "its return type")
+    places = [place for place, each in enumerate(parameters) if _is_context(each, hints, place)]
+    if input_validator is not None or places == [1]:
+        return _model_form(function, name, parameters, hints, places, input_validator, output)
+    if places not in ([], [0]) or (places and parameters[0].kind not in _NAMED):
+        raise InvalidTask(_misplaced(function, parameters, places))
+    fields = parameters[1:] if places else parameters
+    plain = PlainInput(
+        name,
+        {each.name: (each, _without_any(hints.get(each.name, Any))) for each in fields},
+        lambda annotation, label, part: _codec(function, annotation, label, part),
+    )
+    return PlainForm(plain, output, takes_context=bool(places))
+
+
+def _model_form(
+    function: Callable[..., Any],
+    name: str,
+    parameters: list[Parameter],
+    hints: Mapping[str, Any],
+    places: list[int],
+    input_validator: Any,
+    output: Codec,
+) -> ModelForm:
+    shape = len(parameters) == 2 and all(each.kind in _NAMED for each in parameters)  # noqa: PLR2004 - the number says it
+    unannotated_context = places == [] and shape and parameters[1].name not in hints
+    if not shape or not (places == [1] or unannotated_context):
+        raise InvalidTask(_no_model_form(function, parameters, places, input_validator))
+    annotation = input_validator
+    if annotation is None:
+        annotation = _without_any(hints.get(parameters[0].name, EmptyModel))
+    return ModelForm(_codec(function, annotation, f"input of task {name!r}", f"`{parameters[0].name}`"), output)
+
+
+def _parameters_of(function: Callable[..., Any]) -> list[Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise InvalidTask(f"{function!r} cannot be a task: {error}") from None
+
+
+def _hints_of(function: Callable[..., Any], local_names: Mapping[str, Any] | None) -> dict[str, Any]:
+    inner = inspect.unwrap(function)
+    names = {"Context": Context, **(local_names or {})}
+    try:
+        return get_type_hints(inner, localns=names, include_extras=True)
+    except NameError as error:
+        raise InvalidTask(
+            f"{where(function)}: the annotation {error.name!r} is not known here at run time: import it "
+            "outside `if TYPE_CHECKING:`, above the task"
+        ) from None
+    except (SyntaxError, TypeError) as error:
+        raise InvalidTask(f"{where(function)}: its annotations cannot be read: {error}") from None
+
+
+def _is_context(parameter: Parameter, hints: Mapping[str, Any], place: int) -> bool:
+    if parameter.name not in hints:
+        return place == 1 and parameter.name == "ctx" and parameter.kind in _NAMED
+    return _means_context(hints[parameter.name])
+
+
+def _means_context(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _means_context(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return any(_means_context(each) for each in get_args(annotation))
+    return isinstance(annotation, type) and issubclass(annotation, Context)
+
+
+def _output_type(hints: Mapping[str, Any]) -> Any:
+    annotation = hints.get("return", Any)
+    return Any if annotation in (Never, NoReturn) else annotation
+
+
+def _without_any(annotation: Any) -> Any:
+    return Any if annotation is Parameter.empty else annotation
+
+
+def _codec(function: Callable[..., Any], annotation: Any, label: str, part: str) -> Codec:
+    try:
+        return Codec(annotation, label)
+    except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        first = str(error).splitlines()[0]
+        raise InvalidTask(
+            f"{where(function)}: {part} is {_type_text(annotation)}, which cannot travel as JSON ({first}): use a "
+            "pydantic model, a dataclass, a TypedDict or plain JSON types"
+        ) from None
+
+
+def _no_model_form(
+    function: Callable[..., Any],
+    parameters: list[Parameter],
+    places: list[int],
+    input_validator: Any,
+) -> str:
+    others = [each for place, each in enumerate(parameters) if place not in places]
+    if input_validator is not None:
+        model = f"{others[0].name if others else 'input'}: {_type_text(input_validator)}"
+        return (
+            f"{where(function)}: input_validator= asks for the model form, which takes the input and its Context: "
+            f"write `{_definition(function)}({model}, ctx: Context)`"
+        )
+    return (
+        f"{where(function)}: a task whose second parameter is its Context takes its input and nothing else: "
+        f"write {_advice(function, parameters, places)}"
+    )
+
+
+def _misplaced(function: Callable[..., Any], parameters: list[Parameter], places: list[int]) -> str:
+    found = "twice" if len(places) > 1 else f"as parameter {places[0] + 1}"
+    return (
+        f"{where(function)}: the Context stands {found}. It comes second, after the one input, or first, before "
+        f"the fields of the input: write {_advice(function, parameters, places)}"
+    )
+
+
+def _advice(function: Callable[..., Any], parameters: list[Parameter], places: list[int]) -> str:
+    """Write the corrected signatures."""
+    context = parameters[places[0]].name if places else "ctx"
+    others = [each for place, each in enumerate(parameters) if place not in places]
+    plain = ", ".join([f"{context}: Context", *map(_parameter_text, others)])
+    advice = f"`{_definition(function)}({plain})`"
+    if len(others) == 1 and others[0].kind in _NAMED:
+        model = _parameter_text(others[0].replace(default=Parameter.empty))
+        return f"`{_definition(function)}({model}, {context}: Context)` or {advice}"
+    return advice
+
+
+def _parameter_text(parameter: Parameter) -> str:
+    """Write a parameter as its author did: string annotations without quotes."""
+    text = str(parameter)
+    annotation = parameter.annotation
+    return text.replace(repr(annotation), annotation, 1) if isinstance(annotation, str) else text
+
+
+def _definition(function: Callable[..., Any]) -> str:
+    word = "async def" if inspect.iscoroutinefunction(function) else "def"
+    return f"{word} {getattr(function, '__name__', 'task')}"
+
+
+def _type_text(annotation: Any) -> str:
+    return "Model" if annotation is None else getattr(annotation, "__qualname__", None) or str(annotation)

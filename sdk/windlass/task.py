@@ -1,0 +1,171 @@
+"""Owns a task: its definition, and the way from a JSON input to its function and back to a JSON output.
+
+How it is called from afar is in `model_task` and `plain_task`; executing attempts is the worker's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
+
+from typing_extensions import override
+
+from windlass.duration import Duration, to_milliseconds
+from windlass.exceptions import InvalidInput, InvalidTask, SerializationError
+from windlass.payload import check_size, write_metadata
+from windlass.priority import Priority
+from windlass.retry import RetryPolicy
+from windlass.signature import ModelForm, PlainForm, where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from windlass.context import Context
+    from windlass.v1 import workflow_pb2
+
+Executor = Literal["async", "thread"]
+
+_NAME_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/-")
+_LONGEST_NAME: Final = 200
+_LONGEST_DESCRIPTION: Final = 1000
+_MOST_SLOTS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettings:
+    """What a decorator says about a task, apart from the function."""
+
+    name: str
+    description: str = ""
+    version: str = ""
+    queue: str = "default"
+    default_priority: Priority = Priority.MEDIUM
+    default_additional_metadata: Mapping[str, Any] | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    execution_timeout: Duration | None = None
+    schedule_timeout: Duration | None = None
+    slot_cost: int = 1
+    executor: Executor | None = None
+
+
+class Task:
+    """A registered function. `task(...)` runs it here; `task.run(...)` runs it on a worker."""
+
+    def __init__(self, function: Callable[..., Any], form: ModelForm | PlainForm, settings: TaskSettings) -> None:
+        """Wrap `function`, whose signature has been read. Users write `@app.task`."""
+        self.function = function
+        self.name: Final = settings.name
+        self.is_async: Final = inspect.iscoroutinefunction(function)
+        self.executor: Final = settings.executor or ("async" if self.is_async else "thread")
+        self.settings: Final = settings
+        self.form: Final = form
+        self._check_settings()
+        self.__name__ = getattr(function, "__name__", settings.name)
+        self.__qualname__ = getattr(function, "__qualname__", settings.name)
+        self.__module__ = getattr(function, "__module__", __name__)
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    @override
+    def __repr__(self) -> str:
+        return f"<task {self.name!r} at {where(self.function)}>"
+
+    def definition(self) -> workflow_pb2.WorkflowDefinition:
+        """Give its definition as the contracts have it. Built once; do not change it."""
+        return self._definition
+
+    def prepare(self, input_json: bytes, ctx: Context) -> Callable[[], Any]:
+        """Validate an input and bind it; calling what it gives runs the user's function.
+
+        The call returns the coroutine where `is_async`, else the function's own return value.
+
+        Raises:
+            InvalidInput: the input does not fit what the function takes.
+
+        """
+        text = input_json or b"{}"
+        function = self.function
+        match self.form:
+            case ModelForm(input=codec):
+                value = codec.read(text)
+                return lambda: function(value, ctx)
+            case PlainForm(input=fields, takes_context=takes_context):
+                args, kwargs = fields.decode(text)
+                if takes_context:
+                    args.insert(0, ctx)
+                return lambda: function(*args, **kwargs)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def encode_output(self, value: Any) -> bytes:
+        """Write what the function returned.
+
+        Raises:
+            SerializationError: it cannot be written as JSON; names its type.
+            PayloadTooLarge: it is over 1 MiB.
+
+        """
+        codec = self.form.output
+        return check_size(codec.write_loose(value), codec.name)
+
+    def decode_output(self, output_json: bytes) -> Any:
+        """Read an output by the function's return annotation. Raises SerializationError where it does not fit."""
+        try:
+            return self.form.output.read(output_json or b"null")
+        except InvalidInput as error:
+            raise SerializationError(f"{error}: the worker's version of the task returns something else") from None
+
+    @cached_property
+    def _definition(self) -> workflow_pb2.WorkflowDefinition:
+        from windlass.v1 import workflow_pb2
+
+        settings = self.settings
+        task = workflow_pb2.TaskDefinition(
+            name=self.name,
+            retry=settings.retry.to_proto(),
+            execution_timeout_ms=_optional_ms(settings.execution_timeout, "execution_timeout"),
+            schedule_timeout_ms=_optional_ms(settings.schedule_timeout, "schedule_timeout"),
+            slot_cost=settings.slot_cost,
+        )
+        schema = self.form.input.schema_json()
+        return workflow_pb2.WorkflowDefinition(
+            name=self.name,
+            description=settings.description or _doc(self.function),
+            version_label=settings.version,
+            tasks=[task],
+            default_priority=workflow_pb2.Priority.ValueType(settings.default_priority),
+            default_queue=settings.queue,
+            input_schema_json=schema,
+            default_metadata_json=write_metadata(settings.default_additional_metadata),
+        )
+
+    def _check_settings(self) -> None:
+        settings = self.settings
+        if self.is_async != (self.executor == "async"):
+            need = "'async', for an async function" if self.is_async else "'thread', for a sync function"
+            raise self._refused(f"executor={settings.executor!r}: it has to be {need}")
+        if not 0 < len(self.name) <= _LONGEST_NAME or not _NAME_CHARACTERS.issuperset(self.name):
+            raise self._refused(f"name={self.name!r}: 1 to {_LONGEST_NAME} letters, digits and ._:/- were expected")
+        cost = settings.slot_cost
+        if type(cost) is not int or not 1 <= cost <= _MOST_SLOTS:
+            raise self._refused(f"slot_cost={cost!r}: 1 to {_MOST_SLOTS:,} slots were expected")
+        try:
+            _optional_ms(settings.execution_timeout, "execution_timeout")
+            _optional_ms(settings.schedule_timeout, "schedule_timeout")
+            Priority(settings.default_priority)
+        except (ValueError, TypeError) as error:
+            raise self._refused(str(error)) from None
+        write_metadata(settings.default_additional_metadata)
+
+    def _refused(self, why: str) -> InvalidTask:
+        return InvalidTask(f"{where(self.function)}: {why}")
+
+
+def _optional_ms(value: Duration | None, name: str) -> int:
+    return 0 if value is None else to_milliseconds(value, name)
+
+
+def _doc(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "")[:_LONGEST_DESCRIPTION]

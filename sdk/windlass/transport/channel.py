@@ -1,0 +1,52 @@
+"""Owns how a channel to the engine is opened: limits, keepalive, TLS, token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import grpc
+import grpc.aio
+
+from windlass.transport.io_thread import io_thread
+
+if TYPE_CHECKING:
+    from windlass.config import ClientConfig
+
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # The callers here have a back-off of their own; gRPC's would reach two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Several clients of one process keep connections of their own.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def open_channel(address: str, config: ClientConfig) -> grpc.aio.Channel:
+    """Open a channel to `address`. Call it on the I/O thread; nothing is sent yet."""
+    io_thread().used_by_grpc = True
+    if config.tls_ca is None and config.tls_cert is None:
+        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=config.tls_ca.read_bytes() if config.tls_ca is not None else None,
+        private_key=config.tls_key.read_bytes() if config.tls_key is not None else None,
+        certificate_chain=config.tls_cert.read_bytes() if config.tls_cert is not None else None,
+    )
+    return grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+
+
+def call_metadata(config: ClientConfig) -> tuple[tuple[str, str], ...] | None:
+    """Give what every call has to carry: the token. Pass it as `metadata=`.
+
+    gRPC's own call credentials would need TLS even on loopback.
+    """
+    token = config.token.get_secret_value() if config.token is not None else ""
+    return (("authorization", f"Bearer {token}"),) if token else None

@@ -1,0 +1,93 @@
+"""Owns one attempt while it executes: its context, and what it runs on. Decides nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from windlass.context import Context
+from windlass.v1 import run_pb2
+from windlass.worker.failure import MESSAGE_BYTES, cut_end
+from windlass.worker.outcome import LoggedLine
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from windlass.task import Task
+    from windlass.v1 import dispatch_pb2
+    from windlass.worker.outcome import Outcome
+    from windlass.worker.threads import PoolThread
+
+
+class Reports(Protocol):
+    """Where attempts report to. Every method may be called from any thread and never blocks."""
+
+    def finished(self, outcomes: list[Outcome]) -> None:
+        """Take outcomes."""
+
+    def log(self, entry: LoggedLine) -> None:
+        """Take a line."""
+
+    def cancel_run(self, lease_id: str, run_id: str) -> None:
+        """Ask the engine to cancel the run, before the outcome of this lease is told."""
+
+
+class Attempt:
+    """One attempt under way."""
+
+    __slots__ = (
+        "_reports",
+        "asyncio_task",
+        "context",
+        "input_json",
+        "lease_id",
+        "number",
+        "run_id",
+        "task",
+        "thread",
+        "timed_out",
+        "timeout_ms",
+        "timer",
+    )
+
+    def __init__(
+        self,
+        assignment: dispatch_pb2.Assignment,
+        task: Task,
+        worker_id: str,
+        labels: Mapping[str, str],
+        reports: Reports,
+    ) -> None:
+        """Prepare to execute `assignment`; starts nothing."""
+        self.lease_id = assignment.lease_id
+        self.run_id = assignment.run_id
+        self.number = assignment.attempt
+        self.timeout_ms = assignment.execution_timeout_ms
+        self.input_json = assignment.spec.input_json
+        self.task = task
+        self.asyncio_task: asyncio.Task[None] | None = None
+        self.thread: PoolThread[Attempt] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.timed_out = False
+        self._reports = reports
+        self.context = Context(assignment, worker_id, labels, self.log, self.cancel_self)
+
+    def log(self, level: str, message: str) -> None:
+        """Keep a line with the run. From any thread."""
+        line = run_pb2.LogLine(
+            logged_at_ms=time.time_ns() // 1_000_000,
+            level=level,
+            message=cut_end(message, MESSAGE_BYTES),
+            attempt=self.number,
+        )
+        self._reports.log(LoggedLine(self.lease_id, self.run_id, line))
+
+    def cancel_self(self) -> None:
+        """Cancel the run that this is an attempt of. From any thread."""
+        self.mark_cancelled("cancelled by the task itself")
+        self._reports.cancel_run(self.lease_id, self.run_id)
+
+    def mark_cancelled(self, reason: str) -> None:
+        """Turn ctx.is_cancelled true."""
+        self.context._mark_cancelled(reason)  # noqa: SLF001 - the worker's part of Context

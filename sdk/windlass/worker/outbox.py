@@ -1,0 +1,137 @@
+"""What waits to be sent on the stream. Owns gathering it into as few messages as will hold it.
+
+Knows nothing of leases: what may be sent, and again, is decided by the session.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from windlass.v1 import dispatch_pb2, dispatch_service_pb2
+from windlass.worker.outcome import Completion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from windlass.worker.outcome import LoggedLine, Outcome
+
+# A message may have 4 MiB; the largest single item (a 1 MiB output, a 64 KiB failure) fits on top.
+MESSAGE_BYTES: Final = 2 * 1024 * 1024
+# Log lines kept while there is no stream; the oldest go first.
+LOG_LINES: Final = 10_000
+LOG_BYTES: Final = 8 * 1024 * 1024
+# Ids and tags of one entry.
+ENTRY_BYTES: Final = 96
+
+
+class Outbox:
+    """Accepts, outcomes and log lines on their way to the dispatcher."""
+
+    def __init__(self, accept_delay: float) -> None:
+        """Take accepts along `accept_delay` seconds after they were put in.
+
+        An attempt that ends before that never needs one, which spares the engine a step.
+        """
+        self._accept_delay = accept_delay
+        self._accepts: dict[str, float] = {}
+        self._outcomes: list[Outcome] = []
+        self._logs: deque[LoggedLine] = deque()
+        self._log_bytes = 0
+        self.dropped_log_lines = 0
+
+    def add_accepts(self, lease_ids: Iterable[str], now: float) -> None:
+        """Accept these leases, unless they end first."""
+        due = now + self._accept_delay
+        self._accepts.update((lease_id, due) for lease_id in lease_ids)
+
+    def drop_accept(self, lease_id: str) -> None:
+        """Forget an accept: the attempt has ended or is no longer ours."""
+        self._accepts.pop(lease_id, None)
+
+    def add_outcome(self, outcome: Outcome) -> None:
+        """Report an outcome with the next message."""
+        self._accepts.pop(outcome.lease_id, None)
+        self._outcomes.append(outcome)
+
+    def add_log(self, entry: LoggedLine) -> None:
+        """Send a log line; past the limits the oldest lines are dropped and counted."""
+        self._logs.append(entry)
+        self._log_bytes += len(entry.line.message) + ENTRY_BYTES
+        while len(self._logs) > LOG_LINES or self._log_bytes > LOG_BYTES:
+            self._log_bytes -= len(self._logs.popleft().line.message) + ENTRY_BYTES
+            self.dropped_log_lines += 1
+
+    def forget_reports(self) -> None:
+        """Drop accepts and outcomes: the next Welcome decides what is to be sent again."""
+        self._accepts.clear()
+        self._outcomes.clear()
+
+    def next_due(self) -> float | None:
+        """When the oldest accept is due."""
+        return next(iter(self._accepts.values()), None)
+
+    def take(self, now: float) -> list[dispatch_service_pb2.ConnectRequest]:
+        """Take all that is to be sent now, in order: log lines before the outcomes they precede."""
+        requests: list[dispatch_service_pb2.ConnectRequest] = []
+        if self._logs:
+            self._take_logs(requests)
+        due = self._take_accepts(now)
+        if self._outcomes or due:
+            self._take_reports(requests, due)
+        return requests
+
+    def _take_accepts(self, now: float) -> list[str]:
+        due: list[str] = []
+        for lease_id, at in self._accepts.items():
+            if at > now:
+                break
+            due.append(lease_id)
+        for lease_id in due:
+            del self._accepts[lease_id]
+        return due
+
+    def _take_reports(self, requests: list[dispatch_service_pb2.ConnectRequest], accepted: list[str]) -> None:
+        request = dispatch_service_pb2.ConnectRequest()
+        requests.append(request)
+        report = request.report
+        report.accepted_lease_ids.extend(accepted)
+        room = MESSAGE_BYTES - len(accepted) * ENTRY_BYTES
+        outcomes, self._outcomes = self._outcomes, []
+        for outcome in outcomes:
+            if room <= 0:
+                request = dispatch_service_pb2.ConnectRequest()
+                requests.append(request)
+                report = request.report
+                room = MESSAGE_BYTES
+            if isinstance(outcome, Completion):
+                lease_id, run_id, output = outcome
+                report.completed.add(lease_id=lease_id, run_id=run_id, output_json=output)
+                room -= len(output) + ENTRY_BYTES
+            else:
+                report.failed.add(
+                    lease_id=outcome.lease_id,
+                    run_id=outcome.run_id,
+                    failure=outcome.failure,
+                    released=outcome.released,
+                )
+                room -= outcome.failure.ByteSize() + ENTRY_BYTES
+
+    def _take_logs(self, requests: list[dispatch_service_pb2.ConnectRequest]) -> None:
+        logs, self._logs, self._log_bytes = self._logs, deque(), 0
+        request = dispatch_service_pb2.ConnectRequest()
+        requests.append(request)
+        by_lease: dict[str, dispatch_pb2.TaskLog] = {}
+        room = MESSAGE_BYTES
+        for lease_id, run_id, line in logs:
+            if room <= 0:
+                request = dispatch_service_pb2.ConnectRequest()
+                requests.append(request)
+                by_lease.clear()
+                room = MESSAGE_BYTES
+            task_log = by_lease.get(lease_id)
+            if task_log is None:
+                task_log = request.logs.logs.add(lease_id=lease_id, run_id=run_id)
+                by_lease[lease_id] = task_log
+            task_log.lines.append(line)
+            room -= line.ByteSize() + ENTRY_BYTES

@@ -1,0 +1,282 @@
+"""Executes attempts: async tasks on the user's loop, sync tasks on threads.
+
+Owns what runs now, timeouts, and how cancelling reaches the user's code. Leases, retries and what
+the engine makes of an outcome are others' business: outcomes go to `Reports`, in batches.
+
+Whoever takes an attempt out of `_attempts` first says what became of it; later claims are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextvars import Context as ContextVars
+from typing import TYPE_CHECKING, Any, Final
+
+from windlass.context import current
+from windlass.exceptions import PayloadTooLarge
+from windlass.worker.attempt import Attempt
+from windlass.worker.failure import failure_of, timed_out, traceback_of, unknown_task
+from windlass.worker.outcome import Completion, FailedAttempt
+from windlass.worker.threads import PoolThread, TaskInterrupted, ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+
+    from windlass.task import Task
+    from windlass.v1 import dispatch_pb2, run_pb2
+    from windlass.worker.attempt import Reports
+    from windlass.worker.outcome import Outcome
+
+_log = logging.getLogger("windlass.worker")
+
+# How long an async task may take to end after it was told to at its execution timeout.
+STOP_GRACE: Final = 1.0
+DEFAULT_MAX_PAYLOAD: Final = 1024 * 1024
+
+
+class Runner:
+    """The attempts of one worker."""
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        slots: int,
+        worker_id: str,
+        labels: Mapping[str, str],
+        loop: asyncio.AbstractEventLoop,
+        reports: Reports,
+    ) -> None:
+        """Execute on `loop` and on up to `slots` threads."""
+        self._tasks = tasks
+        self._worker_id = worker_id
+        self._labels = labels
+        self._loop = loop
+        self._reports = reports
+        self._attempts: dict[str, Attempt] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._outcomes: list[Outcome] = []
+        self._threads = ThreadPool(slots, self._run_in_thread)
+        self.max_payload = DEFAULT_MAX_PAYLOAD
+
+    # --- From the I/O thread: one hand-over per batch ------------------------------------------
+
+    def start(self, assignments: list[dispatch_pb2.Assignment]) -> None:
+        """Execute these, all at once, in order."""
+        self._hand_over(self._start, assignments)
+
+    def cancel(self, lease_ids: list[str], reason: str, grace: float) -> None:
+        """Turn is_cancelled true; after `grace` seconds stop what still executes."""
+        # The loop may be busy with the very task that looks at is_cancelled.
+        for attempt in self._known(lease_ids):
+            attempt.mark_cancelled(reason)
+        self._hand_over(self._cancel, lease_ids, reason, grace)
+
+    def stop(self, lease_ids: list[str], reason: str) -> None:
+        """Stop these now; nothing is reported of them."""
+        for attempt in self._known(lease_ids):
+            attempt.mark_cancelled(reason)
+        self._hand_over(self._stop, lease_ids, reason)
+
+    def _hand_over(self, call: Callable[..., object], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            # Nobody's loop any more: the process is ending, or the embedding program ended it.
+            if not self._loop.is_closed():
+                raise
+
+    # --- On the user's loop --------------------------------------------------------------------
+
+    async def settle(self, seconds: float) -> None:
+        """Give async tasks that were stopped this long to clean up; then let the threads go."""
+        if self._stopping:
+            await asyncio.wait(self._stopping, timeout=seconds)
+        self._threads.close()
+
+    def _known(self, lease_ids: Iterable[str]) -> list[Attempt]:
+        attempts = (self._attempts.get(lease_id) for lease_id in lease_ids)
+        return [attempt for attempt in attempts if attempt is not None]
+
+    def _start(self, assignments: list[dispatch_pb2.Assignment]) -> None:
+        tasks, attempts = self._tasks, self._attempts
+        worker_id, labels, reports = self._worker_id, self._labels, self._reports
+        for assignment in assignments:
+            task = tasks.get(assignment.task_name)
+            if task is None:
+                failure = unknown_task(assignment.task_name, list(tasks))
+                self._report(FailedAttempt(assignment.lease_id, assignment.run_id, failure))
+                continue
+            attempt = Attempt(assignment, task, worker_id, labels, reports)
+            attempts[attempt.lease_id] = attempt
+            if attempt.timeout_ms:
+                attempt.timer = self._loop.call_later(attempt.timeout_ms / 1000, self._time_out, attempt)
+            if task.is_async:
+                attempt.asyncio_task = _start_task(self._loop, self._run_on_loop(attempt), task.name)
+            else:
+                self._threads.submit(attempt)
+
+    async def _run_on_loop(self, attempt: Attempt) -> None:
+        current.set(attempt.context)
+        task = attempt.task
+        try:
+            value = await task.prepare(attempt.input_json, attempt.context)()
+            output = task.encode_output(value)
+        except BaseException as error:  # noqa: BLE001 - a task's SystemExit is its failure, not ours
+            outcome = self._raised(attempt, error)
+        else:
+            outcome = self._returned(attempt, output)
+        if outcome is not None:
+            self._report(outcome)
+
+    def _report(self, outcome: Outcome) -> None:
+        """Hand over with all that ends in this turn of the loop."""
+        if not self._outcomes:
+            self._loop.call_soon(self._flush)
+        self._outcomes.append(outcome)
+
+    def _flush(self) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        self._reports.finished(outcomes)
+
+    def _cancel(self, lease_ids: list[str], reason: str, grace: float) -> None:
+        for attempt in self._known(lease_ids):
+            attempt.mark_cancelled(reason)
+            self._loop.call_later(grace, self._enforce, attempt)
+
+    def _enforce(self, attempt: Attempt) -> None:
+        if attempt.lease_id not in self._attempts:
+            return
+        if attempt.asyncio_task is not None:
+            self._cancel_task(attempt, attempt.asyncio_task)
+        else:
+            error = TaskInterrupted("cancelled, and did not end within the grace")
+            self._abandon(attempt, failure_of(error))
+
+    def _stop(self, lease_ids: list[str], reason: str) -> None:
+        for attempt in self._known(lease_ids):
+            attempt.mark_cancelled(reason)
+            if not self._claim(attempt):
+                continue
+            if attempt.asyncio_task is not None:
+                self._cancel_task(attempt, attempt.asyncio_task)
+            elif attempt.thread is not None:
+                attempt.thread.interrupt(attempt)
+
+    def _cancel_task(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
+        """Cancel, keep the task alive until it has ended, and see to it that it is reported."""
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._stopping.discard(done)
+            # Only where it was cancelled before its first step.
+            if (outcome := self._raised(attempt, asyncio.CancelledError())) is not None:
+                self._report(outcome)
+
+        self._stopping.add(task)
+        task.add_done_callback(ended)
+        task.cancel()
+
+    def _time_out(self, attempt: Attempt) -> None:
+        attempt.timed_out = True
+        attempt.mark_cancelled("its execution timeout is over")
+        if attempt.asyncio_task is not None:
+            self._cancel_task(attempt, attempt.asyncio_task)
+            attempt.timer = self._loop.call_later(STOP_GRACE, self._give_up, attempt)
+            return
+        stack = "" if attempt.thread is None else attempt.thread.stack()
+        self._abandon(attempt, timed_out(attempt.timeout_ms, stack))
+
+    def _abandon(self, attempt: Attempt, failure: run_pb2.Failure) -> None:
+        """Report a sync task's failure at once: its thread may be stuck for good.
+
+        Whatever it returns later is dropped, and another thread takes its place.
+        """
+        if self._claim(attempt):
+            self._report(self._failed(attempt, failure))
+            if attempt.thread is not None:
+                attempt.thread.interrupt(attempt)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        if self._claim(attempt):
+            self._report(self._failed(attempt, timed_out(attempt.timeout_ms, "")))
+
+    # --- On whichever thread the attempt ends --------------------------------------------------
+
+    def _run_in_thread(self, attempt: Attempt, thread: PoolThread[Attempt]) -> None:
+        if attempt.lease_id in self._attempts:
+            attempt.thread = thread
+            ContextVars().run(self._run, attempt)
+
+    def _run(self, attempt: Attempt) -> None:
+        current.set(attempt.context)
+        task = attempt.task
+        try:
+            output = task.encode_output(task.prepare(attempt.input_json, attempt.context)())
+        except BaseException as error:  # noqa: BLE001 - a task's SystemExit is its failure, not ours
+            outcome = self._raised(attempt, error)
+        else:
+            outcome = self._returned(attempt, output)
+        if outcome is not None:
+            self._reports.finished([outcome])
+
+    def _claim(self, attempt: Attempt) -> bool:
+        """Take the right to say what became of the attempt; the second to ask is told no."""
+        if attempt.timer is not None:
+            self._forget_timer(attempt.timer)
+        return self._attempts.pop(attempt.lease_id, None) is not None
+
+    def _forget_timer(self, timer: asyncio.TimerHandle) -> None:
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - None on a thread, no exception
+            timer.cancel()
+        else:
+            self._hand_over(timer.cancel)
+
+    def _returned(self, attempt: Attempt, output: bytes) -> Outcome | None:
+        if attempt.timed_out:
+            return self._raised(attempt, TaskInterrupted())
+        if len(output) > self.max_payload:
+            return self._raised(attempt, self._too_large(attempt, output))
+        if attempt.timer is not None:
+            self._forget_timer(attempt.timer)
+        if self._attempts.pop(attempt.lease_id, None) is None:
+            return None
+        return Completion(attempt.lease_id, attempt.run_id, output)
+
+    def _raised(self, attempt: Attempt, error: BaseException) -> Outcome | None:
+        if not self._claim(attempt):
+            return None
+        if attempt.timed_out:
+            stopped = isinstance(error, asyncio.CancelledError)
+            stack = traceback_of(error) if stopped else ""
+            return self._failed(attempt, timed_out(attempt.timeout_ms, stack))
+        return self._failed(attempt, failure_of(error))
+
+    def _too_large(self, attempt: Attempt, output: bytes) -> PayloadTooLarge:
+        limit = self.max_payload
+        return PayloadTooLarge(
+            f"output of task {attempt.task.name!r} is {len(output):,} bytes of JSON, and the "
+            f"engine takes {limit:,}: put the data into a file or an object store and return "
+            "where it is",
+            limit=limit,
+            size=len(output),
+        )
+
+    def _failed(self, attempt: Attempt, failure: run_pb2.Failure) -> FailedAttempt:
+        if not attempt.context.is_cancelled or attempt.timed_out:
+            _log.warning(
+                "task %s failed (run %s, attempt %d of %d): %s: %s",
+                attempt.task.name,
+                attempt.run_id,
+                attempt.number,
+                attempt.context.max_attempts,
+                failure.type,
+                failure.message.partition("\n")[0],
+            )
+        return FailedAttempt(attempt.lease_id, attempt.run_id, failure)
+
+
+def _start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    if sys.version_info >= (3, 12) and loop.get_task_factory() is None:
+        return asyncio.Task(coroutine, loop=loop, name=name, eager_start=True)
+    return loop.create_task(coroutine, name=name)

@@ -1,0 +1,52 @@
+"""Owns `app.workers`: look at who is connected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windlass.run import WorkerInfo
+from windlass.v1 import worker_service_pb2
+
+if TYPE_CHECKING:
+    from windlass.transport.session import Api, ClientSession
+
+
+class WorkersClient:
+    """Connected workers. Every method has an `aio_` twin."""
+
+    def __init__(self, session: ClientSession) -> None:
+        """Speak over the client's session."""
+        self._session = session
+
+    def get(self, worker_id: str) -> WorkerInfo:
+        """Give one worker. Raises UnknownWorker, ApiUnreachable."""
+        return self._session.run_sync("workers.get", "workers.aio_get", lambda api: self._get(api, worker_id))
+
+    async def aio_get(self, worker_id: str) -> WorkerInfo:
+        """Do as `get`."""
+        return await self._session.run_async(lambda api: self._get(api, worker_id))
+
+    def list(self) -> Workers:
+        """Give all workers whose session has not expired, by name. Raises ApiUnreachable."""
+        return self._session.run_sync("workers.list", "workers.aio_list", self._list)
+
+    async def aio_list(self) -> Workers:
+        """Do as `list`."""
+        return await self._session.run_async(self._list)
+
+    async def _get(self, api: Api, worker_id: str) -> WorkerInfo:
+        request = worker_service_pb2.GetWorkerRequest(worker_id=worker_id)
+        return WorkerInfo.from_proto((await self._session.unary(api.workers.GetWorker, request)).worker)
+
+    async def _list(self, api: Api) -> Workers:
+        workers: Workers = []
+        request = worker_service_pb2.ListWorkersRequest(page_size=1000)
+        while True:
+            page = await self._session.unary(api.workers.ListWorkers, request)
+            workers.extend(map(WorkerInfo.from_proto, page.workers))
+            if not page.next_page_token:
+                return workers
+            request.page_token = page.next_page_token
+
+
+Workers = list[WorkerInfo]

@@ -1,0 +1,52 @@
+"""Owns `app.workflows`: look at what is registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windlass.run import Workflow
+from windlass.v1 import workflow_service_pb2
+
+if TYPE_CHECKING:
+    from windlass.transport.session import Api, ClientSession
+
+
+class WorkflowsClient:
+    """Registered workflows. Every method has an `aio_` twin."""
+
+    def __init__(self, session: ClientSession) -> None:
+        """Speak over the client's session."""
+        self._session = session
+
+    def get(self, name: str) -> Workflow:
+        """Give a workflow's current version. Raises UnknownTask, ApiUnreachable."""
+        return self._session.run_sync("workflows.get", "workflows.aio_get", lambda api: self._get(api, name))
+
+    async def aio_get(self, name: str) -> Workflow:
+        """Do as `get`."""
+        return await self._session.run_async(lambda api: self._get(api, name))
+
+    def list(self) -> Workflows:
+        """Give all workflows by name. Raises ApiUnreachable."""
+        return self._session.run_sync("workflows.list", "workflows.aio_list", self._list)
+
+    async def aio_list(self) -> Workflows:
+        """Do as `list`."""
+        return await self._session.run_async(self._list)
+
+    async def _get(self, api: Api, name: str) -> Workflow:
+        request = workflow_service_pb2.GetWorkflowRequest(name=name)
+        return Workflow.from_proto((await self._session.unary(api.workflows.GetWorkflow, request)).workflow)
+
+    async def _list(self, api: Api) -> Workflows:
+        workflows: Workflows = []
+        request = workflow_service_pb2.ListWorkflowsRequest(page_size=1000)
+        while True:
+            page = await self._session.unary(api.workflows.ListWorkflows, request)
+            workflows.extend(map(Workflow.from_proto, page.workflows))
+            if not page.next_page_token:
+                return workflows
+            request.page_token = page.next_page_token
+
+
+Workflows = list[Workflow]

@@ -1,0 +1,114 @@
+"""Owns the api's process: its doors, and the loops behind them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+from typing_extensions import override
+
+from windlass.v1 import run_service_pb2_grpc, worker_service_pb2_grpc, workflow_service_pb2_grpc
+from windlass_api.http import HttpDoor, build_app
+from windlass_api.runs import RunService
+from windlass_api.submits import Submits
+from windlass_api.waiting import Waiting
+from windlass_api.workers import WorkerService
+from windlass_api.workflows import WorkflowService
+from windlass_core.definitions import DefinitionCache
+from windlass_core.domain.errors import ShuttingDown, StoreUnavailable
+from windlass_core.domain.names import DEFAULT_NAMESPACE
+from windlass_core.pump import Backoff
+from windlass_core.service import Service
+from windlass_core.settings import ApiSettings
+
+_log = structlog.get_logger(__name__)
+
+OUTBOX_AT_ONCE = 500
+
+
+class Api(Service):
+    """One replica."""
+
+    name = "api"
+    grpc_services = (
+        "windlass.v1.RunService",
+        "windlass.v1.WorkflowService",
+        "windlass.v1.WorkerService",
+    )
+
+    def __init__(self, settings: ApiSettings) -> None:
+        super().__init__(settings, settings.listen)
+        self._http_listen = settings.http_listen
+        self._definitions = DefinitionCache(self.shard.definitions)
+        self._waiting = Waiting(self.shard, self.inc)
+        self._submits = Submits(self.shard, self.inc, self._definitions)
+        self._runs = RunService(self.shard.runs, self._submits, self._waiting, self._definitions)
+        self._box_lost = asyncio.Event()
+        self._http = HttpDoor(build_app(self._why_not_ready))
+        server = self.server.grpc
+        run_service_pb2_grpc.add_RunServiceServicer_to_server(self._runs, server)
+        workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(
+            WorkflowService(self.shard, self._definitions), server
+        )
+        worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerService(self.shard), server)
+
+    @override
+    def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """See Service."""
+        return [self._submits.run, self._outbox, self._ask_again, self._http.run]
+
+    @override
+    async def ports(self) -> dict[str, int]:
+        """See Service."""
+        return {"grpc": self.server.port, "http": self._http.bind(self._http_listen)}
+
+    @override
+    async def on_box_lost(self) -> None:
+        """Has all that is waited for asked for again, while the outbox is being read."""
+        self._box_lost.set()
+
+    @override
+    async def leave(self) -> None:
+        """Stores what was taken in, then sends the clients elsewhere."""
+        await self.within_grace(self._submits.drained())
+        self._runs.end_sessions(ShuttingDown("this api is shutting down: connect to another"))
+        self._http.stop()
+
+    async def _outbox(self) -> None:
+        key = self.shard.keys.of("outbox", inc=self.inc)
+        await self.read_box(key, OUTBOX_AT_ONCE, self._take)
+
+    async def _take(self, entries: list[bytes]) -> None:
+        if await self._waiting.tell(entries):
+            await self.on_box_lost()
+
+    async def _ask_again(self) -> None:
+        backoff = Backoff()
+        while True:
+            await self._box_lost.wait()
+            self._box_lost.clear()
+            try:
+                if await self._waiting.watch_all(DEFAULT_NAMESPACE):
+                    await self._submits.drained()  # some may not have been stored yet
+                    await self._tell_of_lost_runs()
+                backoff.reset()
+            except StoreUnavailable as error:
+                _log.warning("results not asked for, trying again", error=str(error))
+                self._box_lost.set()
+                await backoff.wait()
+
+    async def _tell_of_lost_runs(self) -> None:
+        """Clients that connect again hear which of their runs a store has lost that was set to lose some."""
+        unknown = await self._waiting.watch_all(DEFAULT_NAMESPACE)
+        if unknown:
+            _log.error("the store has lost runs that are waited for", runs=len(unknown))
+            self._runs.end_sessions(StoreUnavailable("the store has lost runs that are waited for: ask for them again"))
+
+    async def _why_not_ready(self) -> str | None:
+        if self._leaving.is_set():
+            return "shutting down"
+        try:
+            alive = await self.shard.processes.alive("dispatcher")
+        except StoreUnavailable as error:
+            return str(error)
+        return None if alive else "no dispatcher is alive"

@@ -1,0 +1,65 @@
+"""Owns how what the store keeps is shown: one place per message."""
+
+from windlass.v1 import run_pb2, worker_pb2
+from windlass_core.domain.phase import Phase
+from windlass_core.store import runs as stored
+from windlass_core.store.workers import StoredWorker
+
+STATUSES: dict[Phase, "run_pb2.RunStatus.ValueType"] = {
+    Phase.SCHEDULED: run_pb2.RUN_STATUS_QUEUED,
+    Phase.READY: run_pb2.RUN_STATUS_QUEUED,
+    Phase.LEASED: run_pb2.RUN_STATUS_QUEUED,
+    Phase.RUNNING: run_pb2.RUN_STATUS_RUNNING,
+    Phase.BACKOFF: run_pb2.RUN_STATUS_QUEUED,
+    Phase.COMPLETED: run_pb2.RUN_STATUS_COMPLETED,
+    Phase.FAILED: run_pb2.RUN_STATUS_FAILED,
+    Phase.CANCELLED: run_pb2.RUN_STATUS_CANCELLED,
+}
+
+_PHASES: dict[Phase, "run_pb2.RunPhase.ValueType"] = {
+    Phase.SCHEDULED: run_pb2.RUN_PHASE_SCHEDULED,
+    Phase.READY: run_pb2.RUN_PHASE_READY,
+    Phase.LEASED: run_pb2.RUN_PHASE_LEASED,
+    Phase.RUNNING: run_pb2.RUN_PHASE_RUNNING,
+    Phase.BACKOFF: run_pb2.RUN_PHASE_BACKOFF,
+    Phase.COMPLETED: run_pb2.RUN_PHASE_TERMINAL,
+    Phase.FAILED: run_pb2.RUN_PHASE_TERMINAL,
+    Phase.CANCELLED: run_pb2.RUN_PHASE_TERMINAL,
+}
+
+_WORKER_STATUSES: dict[str, "worker_pb2.WorkerStatus.ValueType"] = {
+    "a": worker_pb2.WORKER_STATUS_ACTIVE,
+    "d": worker_pb2.WORKER_STATUS_DRAINING,
+    "g": worker_pb2.WORKER_STATUS_DISCONNECTED,
+}
+
+
+def to_run(run: stored.StoredRun) -> run_pb2.Run:
+    """A run, without its failures."""
+    return run_pb2.Run(
+        run_id=run.run_id,
+        spec=run_pb2.RunSpec.FromString(run.spec),
+        workflow_version=run.version,
+        status=STATUSES[run.phase],
+        phase=_PHASES[run.phase],
+        attempt=run.attempt,
+        created_at_ms=run.created_ms,
+        ready_at_ms=run.ready_ms,
+        started_at_ms=run.started_ms,
+        finished_at_ms=run.finished_ms,
+        output_json=run.output,
+        worker_id=run.worker_id,
+        cancel_requested=run.cancel_reason is not None,
+        cancel_reason=run.cancel_reason or "",
+    )
+
+
+def to_worker(worker: StoredWorker, dispatchers: dict[str, str]) -> worker_pb2.Worker:
+    """A worker; `dispatchers` are the addresses by incarnation."""
+    message = worker_pb2.Worker.FromString(worker.info)
+    message.status = _WORKER_STATUSES[worker.state]
+    message.slots_used = worker.slots_used
+    message.dispatcher_address = dispatchers.get(worker.dispatcher, "")
+    message.connected_at_ms = worker.since_ms
+    message.session_expires_at_ms = worker.expires_ms
+    return message

@@ -1,0 +1,156 @@
+"""Owns the run service's unary calls, and opens sessions."""
+
+from typing import Any
+
+import grpc
+from typing_extensions import override
+
+from windlass.v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
+from windlass_api.listing import list_runs
+from windlass_api.presentation import to_run
+from windlass_api.session import ClientSession, Context
+from windlass_api.submits import Submits
+from windlass_api.waiting import Waiting
+from windlass_core.definitions import DefinitionCache
+from windlass_core.domain.errors import EngineError, InvalidField, UnknownRun
+from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE, MAX_LOG_LINES_PER_RUN
+from windlass_core.domain.names import DEFAULT_NAMESPACE, check_run_id
+from windlass_core.failure import failure_message
+from windlass_core.rpc.portion import portion
+from windlass_core.rpc.status import abort, unary
+from windlass_core.store.runs import Runs
+
+_MAX_REASON_BYTES = 1024
+# Of a run that has failed often the latest failures are shown.
+_FAILURE_BYTES = 1024 * 1024
+
+_CANCEL_OUTCOMES = {
+    "cancelled": run_service_pb2.CANCEL_OUTCOME_CANCELLED,
+    "requested": run_service_pb2.CANCEL_OUTCOME_REQUESTED,
+    "ended": run_service_pb2.CANCEL_OUTCOME_ALREADY_ENDED,
+    "unknown": run_service_pb2.CANCEL_OUTCOME_UNKNOWN_RUN,
+}
+
+
+class RunService(run_service_pb2_grpc.RunServiceServicer):
+    """See run_service.proto."""
+
+    def __init__(self, runs: Runs, submits: Submits, waiting: Waiting, definitions: DefinitionCache) -> None:
+        self._runs = runs
+        self._submits = submits
+        self._waiting = waiting
+        self._definitions = definitions
+        self._sessions: set[ClientSession] = set()
+
+    def end_sessions(self, error: EngineError) -> None:
+        """Ends all sessions: the clients connect elsewhere."""
+        for session in self._sessions:
+            session.end(error)
+
+    @override
+    @unary
+    async def SubmitRuns(
+        self, request: run_service_pb2.SubmitRunsRequest, context: Any
+    ) -> run_service_pb2.SubmitRunsResponse:
+        """See run_service.proto."""
+        outcomes = await self._submits.submit(DEFAULT_NAMESPACE, request.runs)
+        return run_service_pb2.SubmitRunsResponse(outcomes=outcomes)
+
+    @override
+    @unary
+    async def GetRun(self, request: run_service_pb2.GetRunRequest, context: Any) -> run_service_pb2.GetRunResponse:
+        """See run_service.proto."""
+        run_id = check_run_id(request.run_id, "run_id")
+        run = (await self._runs.get(DEFAULT_NAMESPACE, [run_id]))[0]
+        if run is None:
+            raise UnknownRun(f"no run {run_id}")
+        message = to_run(run)
+        failures = await self._runs.failures(run_id)
+        latest = portion((failure_message(f) for f in reversed(failures)), _FAILURE_BYTES)
+        message.failures.extend(reversed(latest))
+        return run_service_pb2.GetRunResponse(run=message)
+
+    @override
+    @unary
+    async def ListRuns(
+        self, request: run_service_pb2.ListRunsRequest, context: Any
+    ) -> run_service_pb2.ListRunsResponse:
+        """See run_service.proto."""
+        return await list_runs(self._runs, DEFAULT_NAMESPACE, request)
+
+    @override
+    @unary
+    async def CancelRuns(
+        self, request: run_service_pb2.CancelRunsRequest, context: Any
+    ) -> run_service_pb2.CancelRunsResponse:
+        """See run_service.proto."""
+        if not 1 <= len(request.run_ids) <= MAX_ITEMS_PER_MESSAGE:
+            raise InvalidField(
+                f"run_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(request.run_ids)}",
+                "run_ids",
+            )
+        if len(request.reason.encode()) > _MAX_REASON_BYTES:
+            raise InvalidField(f"reason: over {_MAX_REASON_BYTES} bytes", "reason")
+        run_ids = [check_run_id(r, f"run_ids[{i}]") for i, r in enumerate(request.run_ids)]
+        reason = request.reason or "cancelled by a caller"
+        outcomes = await self._runs.cancel(DEFAULT_NAMESPACE, reason, run_ids)
+        return run_service_pb2.CancelRunsResponse(outcomes=[_CANCEL_OUTCOMES[outcome] for outcome in outcomes])
+
+    @override
+    @unary
+    async def WaitResult(
+        self, request: run_service_pb2.WaitResultRequest, context: Any
+    ) -> run_service_pb2.WaitResultResponse:
+        """See run_service.proto."""
+        run_id = check_run_id(request.run_id, "run_id")
+        timeout_s = request.timeout_ms / 1000 if request.timeout_ms else None
+        result: run_pb2.RunResult | None = None
+        try:
+            result = await self._waiting.result(DEFAULT_NAMESPACE, run_id, timeout_s)
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"run {run_id} has not ended within {request.timeout_ms} ms; it goes on",
+            )
+        if result is None:
+            raise UnknownRun(f"no run {run_id}")
+        return run_service_pb2.WaitResultResponse(result=result)
+
+    @override
+    @unary
+    async def ListLogs(
+        self, request: run_service_pb2.ListLogsRequest, context: Any
+    ) -> run_service_pb2.ListLogsResponse:
+        """See run_service.proto."""
+        run_id = check_run_id(request.run_id, "run_id")
+        run = (await self._runs.get(DEFAULT_NAMESPACE, [run_id]))[0]
+        if run is None:
+            raise UnknownRun(f"no run {run_id}")
+        limit = min(request.limit or MAX_LOG_LINES_PER_RUN, MAX_LOG_LINES_PER_RUN)
+        dropped = max(0, run.log_lines - MAX_LOG_LINES_PER_RUN)
+        first = max(request.offset, dropped)
+        kept = await self._runs.log_lines(run_id, first - dropped, first - dropped + limit - 1)
+        lines = portion(
+            run_pb2.LogLine(logged_at_ms=at, level=level.decode(), message=text.decode(), attempt=attempt)
+            for at, level, text, attempt in kept
+        )
+        return run_service_pb2.ListLogsResponse(
+            lines=lines,
+            first_offset=first,
+            next_offset=first + len(lines),
+        )
+
+    @override
+    async def Session(  # type: ignore[override]  # it reads and writes by itself
+        self, request_iterator: Any, context: Context
+    ) -> None:
+        """See run_service.proto."""
+        del request_iterator  # read through the context
+        session = ClientSession(context, DEFAULT_NAMESPACE, self._submits, self._waiting, self._definitions)
+        self._sessions.add(session)
+        try:
+            await session.run()
+        except EngineError as error:
+            await abort(context, error)
+        finally:
+            self._sessions.discard(session)

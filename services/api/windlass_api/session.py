@@ -1,0 +1,167 @@
+"""Owns one client's Session stream: requests in, answers and results out, both in batches."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import grpc
+
+from windlass.v1 import run_pb2, run_service_pb2
+from windlass_api.submits import Submits
+from windlass_api.waiting import Waiting
+from windlass_core.definitions import DefinitionCache
+from windlass_core.domain.errors import EngineError, InvalidField, ProtocolError
+from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.rpc.status import to_detail
+
+Response = run_service_pb2.SessionResponse
+_EOF: Any = grpc.aio.EOF
+Context = grpc.aio.ServicerContext[run_service_pb2.SessionRequest, run_service_pb2.SessionResponse]
+
+_RESULT_BYTES_PER_MESSAGE = 2 * 1024 * 1024
+_RESULT_OVERHEAD_BYTES = 8
+# A client that leaves this many results unread is cut off; it subscribes again when it is back.
+MAX_BACKLOG = 200_000
+
+
+class ClientSession:
+    """One stream of one client process."""
+
+    def __init__(
+        self,
+        context: Context,
+        namespace: str,
+        submits: Submits,
+        waiting: Waiting,
+        definitions: DefinitionCache,
+    ) -> None:
+        self._context = context
+        self._namespace = namespace
+        self._submits = submits
+        self._waiting = waiting
+        self._definitions = definitions
+        self._watched: set[str] = set()
+        self._answers: deque[Any] = deque()
+        self._results: deque[run_pb2.RunResult] = deque()
+        self._ready = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._ended: EngineError | None = None
+
+    async def run(self) -> None:
+        """Serves until either side ends. Raises the EngineError that ended it."""
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._write())
+        try:
+            done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            open_tasks = (reader, writer, *self._under_way)
+            for task in open_tasks:
+                task.cancel()
+            await asyncio.gather(*open_tasks, return_exceptions=True)
+            self._waiting.forget(self._watched, self._tell)
+
+    def end(self, error: EngineError) -> None:
+        """Ends the stream, after what is queued."""
+        self._ended = self._ended or error
+        self._ready.set()
+
+    async def _read(self) -> None:
+        while (request := await self._context.read()) is not _EOF:
+            match request.WhichOneof("message"):
+                case "submit":
+                    # Not awaited: what follows may gather with it into one batch.
+                    task = asyncio.create_task(self._submit(request.request_id, request.submit))
+                    self._under_way.add(task)
+                    task.add_done_callback(self._submit_ended)
+                case "subscribe":
+                    await self._subscribe(request.request_id, list(request.subscribe.run_ids))
+                case "register":
+                    await self._register(request.request_id, request.register)
+                case _:
+                    raise ProtocolError("expected submit, subscribe or register, got none")
+
+    async def _submit(self, request_id: int, submit: run_service_pb2.SessionSubmit) -> None:
+        watch = self._watch if submit.subscribe else None
+        outcomes = await self._submits.submit(self._namespace, submit.runs, watch=watch)
+        for outcome in outcomes:
+            if outcome.HasField("error"):
+                self._unwatch(outcome.run_id)
+        submitted = run_service_pb2.SubmitRunsResponse(outcomes=outcomes)
+        self._answer(request_id=request_id, submitted=submitted)
+
+    def _submit_ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            if not isinstance(error, EngineError):
+                error = ProtocolError(f"submit failed: {error!r}")
+            self.end(error)
+
+    async def _subscribe(self, request_id: int, run_ids: list[str]) -> None:
+        if not 1 <= len(run_ids) <= MAX_ITEMS_PER_MESSAGE:
+            raise InvalidField(
+                f"subscribe.run_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(run_ids)}",
+                "subscribe.run_ids",
+            )
+        for run_id in run_ids:
+            self._watch(run_id)
+        unknown = await self._waiting.watch(self._namespace, run_ids)
+        for run_id in unknown:
+            self._unwatch(run_id)
+        subscribed = run_service_pb2.SessionSubscribed(unknown_run_ids=unknown)
+        self._answer(request_id=request_id, subscribed=subscribed)
+
+    async def _register(self, request_id: int, register: run_service_pb2.SessionRegister) -> None:
+        registered = run_service_pb2.SessionRegistered()
+        try:
+            definitions = await self._definitions.register(self._namespace, register.workflows, "register.workflows")
+            registered.versions.extend(d.version for d in definitions)
+        except EngineError as error:
+            registered.error.CopyFrom(to_detail(error))
+        self._answer(request_id=request_id, registered=registered)
+
+    def _watch(self, run_id: str) -> None:
+        if run_id not in self._watched:
+            self._watched.add(run_id)
+            self._waiting.add(run_id, self._tell)
+
+    def _unwatch(self, run_id: str) -> None:
+        self._watched.discard(run_id)
+        self._waiting.remove(run_id, self._tell)
+
+    def _tell(self, result: run_pb2.RunResult) -> None:
+        self._watched.discard(result.run_id)
+        if self._ended is not None:
+            return  # the client subscribes again
+        self._results.append(result)
+        if len(self._results) > MAX_BACKLOG:
+            self.end(ProtocolError("the client does not read its results"))
+        self._ready.set()
+
+    def _answer(self, **answer: Any) -> None:
+        self._answers.append(answer)
+        self._ready.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._answers or self._results:
+                if self._answers:
+                    await self._context.write(Response(**self._answers.popleft()))
+                if self._results:
+                    results = run_service_pb2.SessionResults(results=self._take_results())
+                    await self._context.write(Response(results=results))
+            if self._ended is not None:
+                raise self._ended
+
+    def _take_results(self) -> list[run_pb2.RunResult]:
+        taken: list[run_pb2.RunResult] = []
+        room = _RESULT_BYTES_PER_MESSAGE
+        while self._results:
+            room -= self._results[0].ByteSize() + _RESULT_OVERHEAD_BYTES
+            if room < 0 and taken:
+                break
+            taken.append(self._results.popleft())
+        return taken

@@ -1,0 +1,100 @@
+"""Owns what a submission must look like, and what is stored of it."""
+
+import json
+import os
+import time
+
+from pydantic_core import from_json
+
+from windlass.v1 import run_pb2, run_service_pb2
+from windlass_core.domain.definition import Definition, check_duration, check_level, check_policy
+from windlass_core.domain.errors import InvalidField, TooLarge
+from windlass_core.domain.limits import MAX_METADATA_BYTES, MAX_NAME_LENGTH, MAX_PAYLOAD_BYTES
+from windlass_core.domain.names import check_name, check_run_id, flow_name, mint_run_id
+from windlass_core.store.runs import Submission
+
+_MAX_TRACE_BYTES = 1024
+
+
+def check_submission(
+    submission: run_service_pb2.RunSubmission,
+    definition: Definition,
+    *,
+    namespace: str,
+    wait: bool,
+    path: str,
+) -> Submission:
+    """What the store takes. Raises InvalidField and TooLarge, with a field below `path`."""
+    spec = submission.spec
+    if submission.run_id:
+        run_id = check_run_id(submission.run_id, f"{path}.run_id")
+    else:
+        run_id = mint_run_id(time.time_ns() // 1_000_000, os.urandom(10))
+    _check_input(spec.input_json, f"{path}.spec.input_json")
+    if spec.metadata_json or definition.metadata:
+        spec = _with_metadata(spec, definition, f"{path}.spec.metadata_json")
+    level = check_level(spec.priority, f"{path}.spec.priority") or definition.level
+    queue = check_name(spec.queue, f"{path}.spec.queue") if spec.queue else definition.queue
+    delay_ms = check_duration(spec.delay_ms, f"{path}.spec.delay_ms")
+    expires_ms = check_duration(spec.expires_ms, f"{path}.spec.expires_ms")
+    if spec.HasField("retry"):
+        check_policy(spec.retry, f"{path}.spec.retry")
+    if spec.parent_task_run_id:
+        check_run_id(spec.parent_task_run_id, f"{path}.spec.parent_task_run_id")
+    for name, limit in (
+        ("child_key", MAX_NAME_LENGTH),
+        ("traceparent", _MAX_TRACE_BYTES),
+        ("tracestate", _MAX_TRACE_BYTES),
+    ):
+        if len(getattr(spec, name)) > limit:
+            field = f"{path}.spec.{name}"
+            raise TooLarge(f"{field}: over {limit} bytes", field, limit)
+    return (
+        run_id,
+        spec.SerializeToString(),
+        flow_name(namespace, queue, definition.name),
+        level,
+        definition.version,
+        delay_ms,
+        expires_ms or definition.schedule_timeout_ms,
+        definition.execution_timeout_ms,
+        wait,
+        spec.parent_task_run_id,
+    )
+
+
+def _check_input(text: bytes, field: str) -> None:
+    if len(text) > MAX_PAYLOAD_BYTES:
+        raise TooLarge(
+            f"{field}: {len(text)} bytes are over the limit of {MAX_PAYLOAD_BYTES} (1 MiB); "
+            "pass a reference to large data",
+            field,
+            MAX_PAYLOAD_BYTES,
+        )
+    if text:
+        try:
+            from_json(text, allow_inf_nan=False)
+        except ValueError as error:
+            raise InvalidField(f"{field}: expected JSON: {error}", field) from error
+
+
+def _with_metadata(spec: run_pb2.RunSpec, definition: Definition, field: str) -> run_pb2.RunSpec:
+    """The spec with its metadata checked, and the definition's defaults under it."""
+    if len(spec.metadata_json) > MAX_METADATA_BYTES:
+        raise TooLarge(
+            f"{field}: {len(spec.metadata_json)} bytes are over the limit of 64 KiB",
+            field,
+            MAX_METADATA_BYTES,
+        )
+    try:
+        given = from_json(spec.metadata_json or b"{}", allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidField(f"{field}: expected JSON: {error}", field) from error
+    if not isinstance(given, dict):
+        raise InvalidField(f"{field}: expected a JSON object", field)
+    if definition.metadata:
+        merged = run_pb2.RunSpec()
+        merged.CopyFrom(spec)
+        merged.metadata_json = json.dumps({**definition.metadata, **given}).encode()
+        return merged
+    return spec

@@ -1,0 +1,172 @@
+"""Owns the way of submissions into the store, whichever door they came through.
+
+Checked one by one, stored in batches over all callers.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from windlass.v1 import run_service_pb2
+from windlass_api.submission import check_submission
+from windlass_core.definitions import DefinitionCache
+from windlass_core.domain.errors import (
+    EngineError,
+    InvalidField,
+    RunIdTaken,
+    StoreFull,
+    StoreUnavailable,
+    UnknownWorkflow,
+)
+from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.pump import Backoff, Pump
+from windlass_core.randomness import mint_ids
+from windlass_core.rpc.status import to_detail
+from windlass_core.store.runs import EAGER_RUNS, Submission
+from windlass_core.store.shard import Shard
+
+# How long a submit waits for a store that is away before its caller is told.
+_PATIENCE_S = 5.0
+
+Outcome = run_service_pb2.SubmitOutcome
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """What came in one message: the runs to store, and where their outcomes go."""
+
+    namespace: str
+    runs: list[Submission]
+    places: list[int]
+    outcomes: list[Outcome]
+    bytes: int
+    done: "asyncio.Future[None]"
+
+
+class Submits:
+    """Stores what the doors take in."""
+
+    def __init__(
+        self,
+        shard: Shard,
+        inc: str,
+        definitions: DefinitionCache,
+    ) -> None:
+        self._shard = shard
+        self._inc = inc
+        self._definitions = definitions
+        self._pump: Pump[_Ticket] = Pump("submit", self._flush, count=lambda t: len(t.runs), size=lambda t: t.bytes)
+
+    async def run(self) -> None:
+        """Stores for ever."""
+        await self._pump.run()
+
+    async def drained(self) -> None:
+        """Returns once all that was taken in has been stored or refused."""
+        await self._pump.drained()
+
+    async def submit(
+        self,
+        namespace: str,
+        submissions: Sequence[run_service_pb2.RunSubmission],
+        *,
+        watch: Callable[[str], None] | None = None,
+    ) -> list[Outcome]:
+        """Stores each, or says why not.
+
+        With `watch` this process's outbox is told of the ends; it is called with the id of each run
+        before that is stored: an end may be told before this has returned.
+
+        Raises InvalidField for an empty or too long list, StoreUnavailable.
+        """
+        if not 1 <= len(submissions) <= MAX_ITEMS_PER_MESSAGE:
+            raise InvalidField(f"runs: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(submissions)}", "runs")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ticket = _Ticket(namespace, [], [], [], 0, done)
+        for place, submission in enumerate(submissions):
+            outcome = await self._check(ticket, submission, place, wait=watch is not None)
+            ticket.outcomes.append(outcome)
+            if watch is not None and not outcome.HasField("error"):
+                watch(outcome.run_id)
+        if ticket.runs:
+            self._pump.put(ticket)
+            await ticket.done
+        return ticket.outcomes
+
+    async def _check(
+        self, ticket: _Ticket, submission: run_service_pb2.RunSubmission, place: int, *, wait: bool
+    ) -> Outcome:
+        path = f"runs[{place}]"
+        name = submission.spec.workflow_name
+        try:
+            definition = self._definitions.at_hand(ticket.namespace, name)
+            if definition is None:
+                definition = await self._definitions.current(ticket.namespace, name)
+            if definition is None:
+                field = f"{path}.spec.workflow_name"
+                raise UnknownWorkflow(
+                    f"{field}: nobody has registered {name[:200]!r}; start a worker that has it, or register it",
+                    field,
+                )
+            run = check_submission(submission, definition, namespace=ticket.namespace, wait=wait, path=path)
+        except (InvalidField, StoreUnavailable) as error:
+            return Outcome(run_id=submission.run_id, error=to_detail(error))
+        ticket.runs.append(run)
+        ticket.places.append(place)
+        ticket.bytes += len(run[1])
+        return Outcome(run_id=run[0])
+
+    async def _flush(self, tickets: list[_Ticket]) -> None:
+        namespaces = {ticket.namespace for ticket in tickets}
+        for namespace in namespaces:
+            mine = [ticket for ticket in tickets if ticket.namespace == namespace]
+            try:
+                verdicts = await self._store(namespace, [run for t in mine for run in t.runs])
+            except EngineError as error:
+                detail = to_detail(error)
+                for ticket in mine:
+                    for place in ticket.places:
+                        ticket.outcomes[place].error.CopyFrom(detail)
+            else:
+                _fill_in(mine, verdicts)
+            for ticket in mine:
+                if not ticket.done.done():
+                    ticket.done.set_result(None)
+
+    async def _store(self, namespace: str, runs: list[Submission]) -> dict[int, str]:
+        """Tries for a while: the run ids make repeating safe."""
+        leases = mint_ids(len(runs)) if len(runs) <= EAGER_RUNS else []
+        backoff = Backoff()
+        give_up = asyncio.get_running_loop().time() + _PATIENCE_S
+        while True:
+            try:
+                epoch, verdicts = await self._shard.runs.submit(namespace, self._inc, leases, runs)
+            except StoreFull:
+                raise
+            except StoreUnavailable:
+                if asyncio.get_running_loop().time() > give_up:
+                    raise
+                await backoff.wait()
+            else:
+                self._definitions.note_epoch(epoch)
+                return verdicts
+
+
+def _fill_in(tickets: list[_Ticket], verdicts: dict[int, str]) -> None:
+    """Puts the verdicts, by place among all runs of the tickets, into the outcomes."""
+    if not verdicts:
+        return
+    at = 0
+    for ticket in tickets:
+        for place in ticket.places:
+            outcome = ticket.outcomes[place]
+            match verdicts.get(at):
+                case "duplicate":
+                    outcome.duplicate = True
+                case "taken":
+                    field = f"runs[{place}].run_id"
+                    taken = RunIdTaken(f"{field}: {outcome.run_id} belongs to a run with another content", field)
+                    outcome.error.CopyFrom(to_detail(taken))
+                case _:
+                    pass
+            at += 1

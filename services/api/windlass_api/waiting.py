@@ -1,0 +1,110 @@
+"""Owns who waits for the end of which run, and telling them when the outbox does."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from windlass.v1 import run_pb2
+from windlass_api.presentation import STATUSES
+from windlass_core.domain.phase import Phase
+from windlass_core.failure import read_failure
+from windlass_core.store.scripts import unpack
+from windlass_core.store.shard import Shard
+
+Sink: TypeAlias = Callable[[run_pb2.RunResult], None]
+
+RESYNC = b"resync"
+# No more than are taken out of the outbox at once: it must not overflow again.
+_WATCHED_AT_ONCE = 500
+
+
+class Waiting:
+    """Sinks by run; a sink gets one result and is forgotten."""
+
+    def __init__(self, shard: Shard, inc: str) -> None:
+        self._shard = shard
+        self._inc = inc
+        self._sinks: dict[str, list[Sink]] = {}
+
+    def add(self, run_id: str, sink: Sink) -> None:
+        """From now on the sink waits for the run."""
+        self._sinks.setdefault(run_id, []).append(sink)
+
+    def remove(self, run_id: str, sink: Sink) -> None:
+        """It doesn't any more."""
+        sinks = self._sinks.get(run_id, [])
+        if sink in sinks:
+            sinks.remove(sink)
+            if not sinks:
+                del self._sinks[run_id]
+
+    async def watch(self, namespace: str, run_ids: list[str]) -> list[str]:
+        """Has the store tell this process. Returns the unknown ids. Raises StoreUnavailable."""
+        return await self._shard.runs.watch(namespace, self._inc, run_ids)
+
+    async def watch_all(self, namespace: str) -> list[str]:
+        """The same for every run waited for: entries of the outbox may have been lost."""
+        run_ids = list(self._sinks)
+        unknown: list[str] = []
+        for first in range(0, len(run_ids), _WATCHED_AT_ONCE):
+            unknown += await self.watch(namespace, run_ids[first : first + _WATCHED_AT_ONCE])
+        return unknown
+
+    async def tell(self, entries: list[bytes]) -> bool:
+        """Tells what the outbox told. Returns whether entries have been dropped before."""
+        told = [unpack(entry) for entry in entries]
+        dropped = [RESYNC] in told
+        ends = [end for end in told if end != [RESYNC]]
+        large = [end for end in ends if end[2] is False and end[0].decode() in self._sinks]
+        if large:
+            outputs = await self._shard.runs.outputs([end[0].decode() for end in large])
+            for end, output in zip(large, outputs, strict=True):
+                end[2] = output
+        for end in ends:
+            if end[2] is False:
+                continue  # nobody waited for it then; who has come since will be told anew
+            sinks = self._sinks.pop(end[0].decode(), None)
+            if sinks:
+                result = to_result(end)
+                for sink in sinks:
+                    sink(result)
+        return dropped
+
+    async def result(self, namespace: str, run_id: str, timeout_s: float | None) -> run_pb2.RunResult | None:
+        """Waits for one run. None: the namespace has no such run. Raises TimeoutError."""
+        future: asyncio.Future[run_pb2.RunResult] = asyncio.get_running_loop().create_future()
+
+        def sink(result: run_pb2.RunResult) -> None:
+            if not future.done():
+                future.set_result(result)
+
+        self.add(run_id, sink)
+        try:
+            if await self.watch(namespace, [run_id]):
+                return None
+            async with asyncio.timeout(timeout_s):
+                return await future
+        finally:
+            self.remove(run_id, sink)
+
+    def forget(self, run_ids: Iterable[str], sink: Sink) -> None:
+        """A sink has gone, with all that it waited for."""
+        for run_id in run_ids:
+            self.remove(run_id, sink)
+
+
+def to_result(end: list[Any]) -> run_pb2.RunResult:
+    """An outbox entry as a message."""
+    run, phase_code, output, failure, reason = end
+    phase = Phase(phase_code.decode())
+    result = run_pb2.RunResult(run_id=run.decode(), status=STATUSES[phase])
+    match phase:
+        case Phase.COMPLETED:
+            result.output_json = output
+        case Phase.FAILED if failure:
+            result.failure.CopyFrom(read_failure(failure))
+        case Phase.CANCELLED:
+            result.cancel_reason = reason.decode()
+        case _:
+            pass  # a failure whose history is gone tells no more than that it failed
+    return result

@@ -1,0 +1,87 @@
+"""Owns the workflow service's calls."""
+
+from collections import Counter
+from typing import Any
+
+from typing_extensions import override
+
+from windlass.v1 import worker_pb2, workflow_pb2, workflow_service_pb2, workflow_service_pb2_grpc
+from windlass_api.listing import page_size
+from windlass_core.definitions import DefinitionCache
+from windlass_core.domain.errors import InvalidField, UnknownWorkflow
+from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.names import DEFAULT_NAMESPACE
+from windlass_core.rpc.status import unary
+from windlass_core.store.shard import Shard
+
+_DEFAULT_PAGE = 100
+
+
+class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
+    """See workflow_service.proto."""
+
+    def __init__(self, shard: Shard, definitions: DefinitionCache) -> None:
+        self._shard = shard
+        self._definitions = definitions
+
+    @override
+    @unary
+    async def RegisterWorkflows(
+        self, request: workflow_service_pb2.RegisterWorkflowsRequest, context: Any
+    ) -> workflow_service_pb2.RegisterWorkflowsResponse:
+        """See workflow_service.proto."""
+        if not 1 <= len(request.workflows) <= MAX_ITEMS_PER_MESSAGE:
+            raise InvalidField(
+                f"workflows: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(request.workflows)}",
+                "workflows",
+            )
+        registered = await self._definitions.register(DEFAULT_NAMESPACE, request.workflows, "workflows")
+        return workflow_service_pb2.RegisterWorkflowsResponse(
+            versions=[definition.version for definition in registered]
+        )
+
+    @override
+    @unary
+    async def GetWorkflow(
+        self, request: workflow_service_pb2.GetWorkflowRequest, context: Any
+    ) -> workflow_service_pb2.GetWorkflowResponse:
+        """See workflow_service.proto."""
+        shown = await self._show(request.name, await self._served())
+        if shown is None:
+            raise UnknownWorkflow(f"name: nobody has registered {request.name[:200]!r}", "name")
+        return workflow_service_pb2.GetWorkflowResponse(workflow=shown)
+
+    @override
+    @unary
+    async def ListWorkflows(
+        self, request: workflow_service_pb2.ListWorkflowsRequest, context: Any
+    ) -> workflow_service_pb2.ListWorkflowsResponse:
+        """See workflow_service.proto."""
+        most = page_size(request.page_size, _DEFAULT_PAGE)
+        names = [name for name in await self._shard.definitions.names(DEFAULT_NAMESPACE) if name > request.page_token]
+        served = await self._served()
+        shown = [await self._show(name, served) for name in names[:most]]
+        return workflow_service_pb2.ListWorkflowsResponse(
+            workflows=[workflow for workflow in shown if workflow is not None],
+            next_page_token=names[most - 1] if len(names) > most else "",
+        )
+
+    async def _served(self) -> dict[str, int]:
+        """How many workers can run each workflow."""
+        return Counter(
+            name
+            for worker in await self._shard.workers.all(DEFAULT_NAMESPACE)
+            for name in worker_pb2.Worker.FromString(worker.info).workflow_names
+        )
+
+    async def _show(self, name: str, served: dict[str, int]) -> workflow_pb2.Workflow | None:
+        stored = await self._shard.definitions.current(DEFAULT_NAMESPACE, name)
+        if stored is None:
+            return None
+        return workflow_pb2.Workflow(
+            definition=workflow_pb2.WorkflowDefinition.FromString(stored.body),
+            version=stored.version,
+            registered_at_ms=stored.registered_ms,
+            queued_runs=await self._shard.definitions.queued(DEFAULT_NAMESPACE, name),
+            workers=served.get(name, 0),
+        )

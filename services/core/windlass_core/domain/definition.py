@@ -1,0 +1,124 @@
+"""Owns what a workflow definition must look like, its version, and the policies that it gives."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from windlass.v1 import workflow_pb2
+from windlass_core.domain.errors import InvalidField
+from windlass_core.domain.levels import DEFAULT_LEVEL, LEVELS
+from windlass_core.domain.limits import MAX_ATTEMPTS, MAX_DURATION_MS, MAX_METADATA_BYTES
+from windlass_core.domain.names import DEFAULT_QUEUE, check_name
+from windlass_core.domain.retry import MAX_INTERVAL_MS, Policy
+
+_MAX_DESCRIPTION_BYTES = 4 * 1024
+_MAX_COEFFICIENT = 1_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A checked version of a workflow of one task. Durations in milliseconds, 0: no limit."""
+
+    name: str
+    version: str
+    body: bytes
+    queue: str
+    level: int
+    retry: Policy
+    execution_timeout_ms: int
+    schedule_timeout_ms: int
+    metadata: Mapping[str, Any]
+
+
+def version_of(message: workflow_pb2.WorkflowDefinition) -> str:
+    """A hash of the content, 16 hexadecimal digits."""
+    content = message.SerializeToString(deterministic=True)
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> Definition:
+    """The definition, checked. Raises InvalidField, which names the field below `field`."""
+    check_name(message.name, f"{field}.name")
+    if len(message.tasks) != 1:
+        path = f"{field}.tasks"
+        raise InvalidField(f"{path}: expected exactly one task, got {len(message.tasks)}", path)
+    task = message.tasks[0]
+    path = f"{field}.tasks[0]"
+    check_name(task.name, f"{path}.name")
+    if task.name != message.name:
+        raise InvalidField(
+            f"{path}.name: expected the workflow's own, {message.name!r}, got {task.name!r}",
+            f"{path}.name",
+        )
+    if task.parents:
+        raise InvalidField(f"{path}.parents: a lone task has none", f"{path}.parents")
+    if task.slot_cost > 1:
+        raise InvalidField(f"{path}.slot_cost: expected 1, got {task.slot_cost}", f"{path}.slot_cost")
+    for name in ("execution_timeout_ms", "schedule_timeout_ms"):
+        check_duration(getattr(task, name), f"{path}.{name}")
+    if len(message.description.encode()) > _MAX_DESCRIPTION_BYTES:
+        raise InvalidField(f"{field}.description: over 4 KiB", f"{field}.description")
+    if message.default_queue:
+        check_name(message.default_queue, f"{field}.default_queue")
+    return Definition(
+        name=message.name,
+        version=version_of(message),
+        body=message.SerializeToString(deterministic=True),
+        queue=message.default_queue or DEFAULT_QUEUE,
+        level=check_level(message.default_priority, f"{field}.default_priority") or DEFAULT_LEVEL,
+        retry=check_policy(task.retry, f"{path}.retry"),
+        execution_timeout_ms=task.execution_timeout_ms,
+        schedule_timeout_ms=task.schedule_timeout_ms,
+        metadata=_check_metadata(message.default_metadata_json, f"{field}.default_metadata_json"),
+    )
+
+
+def _check_metadata(text: bytes, field: str) -> Mapping[str, Any]:
+    if len(text) > MAX_METADATA_BYTES:
+        raise InvalidField(f"{field}: {len(text)} bytes are over the limit of 64 KiB", field)
+    try:
+        metadata = from_json(text or b"{}", allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidField(f"{field}: expected JSON: {error}", field) from error
+    if not isinstance(metadata, dict):
+        raise InvalidField(f"{field}: expected a JSON object", field)
+    return metadata
+
+
+def check_level(level: int, field: str) -> int:
+    """A priority level, 0 for none given. Raises InvalidField."""
+    if level and level not in LEVELS:
+        raise InvalidField(f"{field}: expected 1 (LOW) to 4 (CRITICAL), got {level}", field)
+    return level
+
+
+def check_duration(duration_ms: int, field: str) -> int:
+    """A duration in milliseconds of at most 366 days. Raises InvalidField."""
+    if duration_ms > MAX_DURATION_MS:
+        raise InvalidField(f"{field}: expected at most 366 days, got {duration_ms} ms", field)
+    return duration_ms
+
+
+def check_policy(message: workflow_pb2.RetryPolicy, field: str) -> Policy:
+    """The policy, with the values that zeros are read as. Raises InvalidField."""
+    if message.max_attempts > MAX_ATTEMPTS:
+        path = f"{field}.max_attempts"
+        raise InvalidField(f"{path}: expected at most {MAX_ATTEMPTS}, got {message.max_attempts}", path)
+    coefficient = message.backoff_coefficient or 1.0
+    if not 1.0 <= coefficient <= _MAX_COEFFICIENT:
+        path = f"{field}.backoff_coefficient"
+        raise InvalidField(f"{path}: expected 1 to 1000, got {coefficient}", path)
+    check_duration(message.initial_interval_ms, f"{field}.initial_interval_ms")
+    check_duration(message.max_interval_ms, f"{field}.max_interval_ms")
+    return Policy(
+        max_attempts=message.max_attempts or 1,
+        initial_interval_ms=message.initial_interval_ms,
+        coefficient=coefficient,
+        max_interval_ms=message.max_interval_ms or MAX_INTERVAL_MS,
+        jitter=message.jitter,
+        non_retryable=frozenset(message.non_retryable_errors),
+        retryable=frozenset(message.retryable_errors),
+    )

@@ -1,0 +1,90 @@
+"""Owns the errors that the engine tells its callers.
+
+    EngineError
+    ├── InvalidField        a field holds something that it must not
+    ├── TooLarge            over a limit in bytes
+    ├── UnknownWorkflow     nobody has registered it
+    ├── UnknownRun          the namespace has no such run
+    ├── UnknownWorker       the namespace has no such worker
+    ├── RunIdTaken          the id belongs to a run with another content
+    ├── ProtocolError       a peer broke the protocol
+    ├── SessionReplaced     the worker's session is no longer this one
+    ├── NoDispatcher        none is alive
+    ├── ShuttingDown        this replica is going away
+    ├── StoreUnavailable    the store can't be reached for now
+    └── StoreFull           the store's memory is full
+
+Which gRPC status each one becomes is one table in `rpc/status.py`.
+"""
+
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+
+@dataclass(eq=False)
+class EngineError(Exception):
+    """Base of all. `message` is for people and says what was expected."""
+
+    message: str
+
+    @override
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(eq=False)
+class InvalidField(EngineError):
+    """`field` is a path into the request, like `runs[3].spec.input_json`."""
+
+    field: str
+
+
+@dataclass(eq=False)
+class TooLarge(InvalidField):
+    """`limit` in bytes."""
+
+    limit: int
+
+
+class UnknownWorkflow(InvalidField):
+    """No definition of that name in the namespace."""
+
+
+class UnknownRun(EngineError):
+    """No run of that id in the namespace."""
+
+
+class UnknownWorker(EngineError):
+    """No worker of that id in the namespace, or its session has expired."""
+
+
+class RunIdTaken(InvalidField):
+    """The store has a run of this id with another content."""
+
+
+class ProtocolError(EngineError):
+    """A message that may not come here, or not like this."""
+
+
+class SessionReplaced(EngineError):
+    """A newer connection of the same worker took over, or the session has expired."""
+
+
+class NoDispatcher(EngineError):
+    """No dispatcher is alive."""
+
+
+class ShuttingDown(EngineError):
+    """This replica is going away: use another."""
+
+
+@dataclass(eq=False)
+class StoreUnavailable(EngineError):
+    """The store can't be reached. `retry_after_ms` is when trying again makes sense."""
+
+    retry_after_ms: int = 1_000
+
+
+class StoreFull(StoreUnavailable):
+    """The store takes no new work; what was accepted goes on."""

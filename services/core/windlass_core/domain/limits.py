@@ -1,0 +1,17 @@
+"""Owns the sizes that nothing may exceed; the contracts in `proto/` state the same ones."""
+
+MAX_PAYLOAD_BYTES = 1024 * 1024
+MAX_METADATA_BYTES = 64 * 1024
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_ITEMS_PER_MESSAGE = 1_000
+MAX_NAME_LENGTH = 200
+MAX_ATTEMPTS = 1_000
+MAX_SLOTS = 100_000
+MAX_DURATION_MS = 366 * 24 * 3600 * 1000
+
+MAX_LOG_LINES_PER_RUN = 1_000
+MAX_LOG_MESSAGE_BYTES = 16 * 1024
+
+# Crashes that a run survives when it was alone on the worker that died, and losses when it was not.
+MAX_CRASHES = 3
+MAX_LOSSES = 20

@@ -1,0 +1,59 @@
+"""Owns what names and ids may look like, and the names of flows."""
+
+import re
+import uuid
+
+from windlass_core.domain.errors import InvalidField
+from windlass_core.domain.limits import MAX_NAME_LENGTH
+
+DEFAULT_NAMESPACE = "default"
+DEFAULT_QUEUE = "default"
+
+_NAME = re.compile(rf"[A-Za-z0-9._:/\-]{{1,{MAX_NAME_LENGTH}}}")
+_WORKER_ID = re.compile(r"[A-Za-z0-9\-]{16,64}")
+_RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def check_name(name: str, field: str) -> str:
+    """The name itself. Raises InvalidField where it isn't 1 to 200 of letters, digits, `._:/-`."""
+    if not _NAME.fullmatch(name):
+        raise InvalidField(
+            f"{field}: expected 1 to {MAX_NAME_LENGTH} letters, digits or any of ._:/- , got {name[:60]!r}",
+            field,
+        )
+    return name
+
+
+def check_run_id(run_id: str, field: str) -> str:
+    """The id itself. Raises InvalidField where it isn't a UUIDv7 in lower-case canonical form."""
+    if not _RUN_ID.fullmatch(run_id):
+        raise InvalidField(
+            f"{field}: expected a UUIDv7 like 01890a5d-ac96-774b-bcce-b302099a8057, got {run_id[:60]!r}",
+            field,
+        )
+    return run_id
+
+
+def check_worker_id(worker_id: str, field: str) -> str:
+    """The id itself. Raises InvalidField where it isn't 16 to 64 letters, digits or dashes."""
+    if not _WORKER_ID.fullmatch(worker_id):
+        raise InvalidField(f"{field}: expected 16 to 64 letters, digits or dashes, got {worker_id[:80]!r}", field)
+    return worker_id
+
+
+def mint_run_id(now_ms: int, entropy: bytes) -> str:
+    """A UUIDv7 (RFC 9562, 5.7) out of a time in milliseconds and ten random bytes."""
+    value = (now_ms & (2**48 - 1)) << 80 | int.from_bytes(entropy, "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def flow_name(namespace: str, queue: str, task: str) -> str:
+    """Runs that the same workers can take. None of the parts can hold the separator."""
+    return f"{namespace}|{queue}|{task}"
+
+
+def flow_task(flow: str) -> str:
+    """The task of a flow."""
+    return flow.rsplit("|", 1)[1]

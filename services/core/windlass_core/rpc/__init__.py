@@ -1,0 +1,1 @@
+"""How the services speak gRPC: one server, one mapping of errors."""

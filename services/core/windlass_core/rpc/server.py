@@ -1,0 +1,59 @@
+"""Owns the gRPC server that all three services run: limits, keepalive, health, reflection."""
+
+from collections.abc import Sequence
+
+import grpc
+from grpc_health.v1 import health as health_names
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from windlass_core.domain.limits import MAX_MESSAGE_BYTES
+
+# A message of 4 MiB of content has a little more on the wire.
+_MAX_WIRE_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", _MAX_WIRE_BYTES),
+    ("grpc.max_send_message_length", _MAX_WIRE_BYTES),
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+
+class BindRefused(Exception):
+    """The address can't be listened on."""
+
+
+class Server:
+    """A gRPC server with the standard health service and reflection."""
+
+    def __init__(self, services: Sequence[str]) -> None:
+        self.grpc = grpc.aio.server(options=OPTIONS)
+        self.port = 0
+        self._health = health.HealthServicer()
+        self._names = ("", *services)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        reflection.enable_server_reflection((*services, health_names.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc)
+
+    async def start(self, listen: str) -> None:
+        """Listens; `port` is then the actual one. Raises BindRefused."""
+        try:
+            self.port = self.grpc.add_insecure_port(listen)
+        except RuntimeError as error:
+            raise BindRefused(f"can't listen on {listen}: is it in use?") from error
+        await self.grpc.start()
+
+    async def set_serving(self, serving: bool) -> None:
+        """What the health service answers."""
+        status = health_pb2.HealthCheckResponse.ServingStatus
+        for name in self._names:
+            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new calls and ends open ones after the grace. May be called twice."""
+        await self.grpc.stop(grace_s)

@@ -1,0 +1,80 @@
+"""Owns what each of our errors is on the wire: one table, a gRPC status and a typed detail."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.status_pb2 import Status
+
+from windlass.v1 import error_pb2
+from windlass_core.domain import errors
+
+_log = structlog.get_logger(__name__)
+
+_DETAILS = "grpc-status-details-bin"
+Code = grpc.StatusCode
+
+STATUSES: dict[type[errors.EngineError], tuple[grpc.StatusCode, "error_pb2.ErrorReason.ValueType"]] = {
+    errors.InvalidField: (Code.INVALID_ARGUMENT, error_pb2.ERROR_REASON_INVALID_FIELD),
+    errors.TooLarge: (Code.INVALID_ARGUMENT, error_pb2.ERROR_REASON_TOO_LARGE),
+    errors.UnknownWorkflow: (Code.NOT_FOUND, error_pb2.ERROR_REASON_UNKNOWN_WORKFLOW),
+    errors.UnknownRun: (Code.NOT_FOUND, error_pb2.ERROR_REASON_UNKNOWN_RUN),
+    errors.UnknownWorker: (Code.NOT_FOUND, error_pb2.ERROR_REASON_UNKNOWN_WORKER),
+    errors.RunIdTaken: (Code.ALREADY_EXISTS, error_pb2.ERROR_REASON_RUN_ID_TAKEN),
+    errors.ProtocolError: (Code.INVALID_ARGUMENT, error_pb2.ERROR_REASON_PROTOCOL),
+    errors.SessionReplaced: (Code.FAILED_PRECONDITION, error_pb2.ERROR_REASON_PROTOCOL),
+    errors.NoDispatcher: (Code.UNAVAILABLE, error_pb2.ERROR_REASON_NO_DISPATCHER),
+    errors.ShuttingDown: (Code.UNAVAILABLE, error_pb2.ERROR_REASON_SHUTTING_DOWN),
+    errors.StoreUnavailable: (Code.UNAVAILABLE, error_pb2.ERROR_REASON_STORE_UNAVAILABLE),
+    errors.StoreFull: (Code.RESOURCE_EXHAUSTED, error_pb2.ERROR_REASON_STORE_FULL),
+}
+
+
+def to_detail(error: errors.EngineError) -> error_pb2.ErrorDetail:
+    """The error as a message."""
+    return error_pb2.ErrorDetail(
+        reason=STATUSES[type(error)][1],
+        message=error.message,
+        field=getattr(error, "field", ""),
+        limit=getattr(error, "limit", 0),
+        retry_after_ms=getattr(error, "retry_after_ms", 0),
+    )
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: errors.EngineError) -> NoReturn:
+    """Ends the call with the error's status and detail."""
+    code = STATUSES[type(error)][0]
+    number, _name = code.value
+    status = Status(code=number, message=error.message)
+    packed = AnyMessage()
+    packed.Pack(to_detail(error))
+    status.details.append(packed)
+    await context.abort(code, error.message, ((_DETAILS, status.SerializeToString()),))
+
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+def unary(
+    handler: Callable[[S, Q, grpc.aio.ServicerContext[Q, R]], Awaitable[R]],
+) -> Callable[[S, Q, grpc.aio.ServicerContext[Q, R]], Awaitable[R]]:
+    """A handler whose errors become statuses; any other exception is logged and becomes INTERNAL."""
+
+    @functools.wraps(handler)
+    async def handle(self: S, request: Q, context: grpc.aio.ServicerContext[Q, R]) -> R:
+        try:
+            return await handler(self, request, context)
+        except errors.EngineError as error:
+            await abort(context, error)
+        except Exception:
+            if context.done():
+                raise
+            _log.exception("call failed", method=handler.__name__)
+            await context.abort(Code.INTERNAL, "the engine failed at this call; its log says why")
+
+    return handle

@@ -1,0 +1,117 @@
+"""Owns what the services can be set to. Read once, in each service's `__main__`.
+
+Every field is `WINDLASS_` and its name in capitals, from the environment or `.env`. The page
+docs/settings.md is generated from here.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from windlass_core.store.connection import SCHEMES, redact
+
+
+def _duration(value: object) -> object:
+    """Plain numbers are seconds, in the environment too, where all values are text."""
+    if isinstance(value, str) and value.strip().replace(".", "", 1).isdigit():
+        return timedelta(seconds=float(value))
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class SettingsRefused(Exception):
+    """A setting has a value that it can't have; the message names it and what was expected."""
+
+
+class ServiceSettings(BaseSettings):
+    """What all three services share."""
+
+    model_config = SettingsConfigDict(env_prefix="WINDLASS_", env_file=".env", extra="ignore", frozen=True)
+
+    store_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis 7.0 or Valkey 7.2 and newer: redis://, rediss://, valkey://, valkeys:// or unix:// URL",
+    )
+    advertise: str = Field("", description="host:port under which others reach this process; where it listens if empty")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least severe log line that is written"
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="json for programs, text for people; auto: text on a terminal"
+    )
+    session_ttl: Duration = Field(
+        timedelta(seconds=15), description="a worker that is silent for so long has lost its work"
+    )
+    heartbeat_interval: Duration = Field(timedelta(seconds=5), description="how often a worker says that it is alive")
+    shutdown_grace: Duration = Field(
+        timedelta(seconds=10), description="how long open calls may take to end on SIGTERM"
+    )
+
+    @field_validator("store_url")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if not value.startswith(SCHEMES):
+            raise ValueError(f"expected a URL with one of {', '.join(SCHEMES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _related(self) -> Self:
+        if self.heartbeat_interval * 3 > self.session_ttl:
+            raise ValueError("session_ttl must be at least three times heartbeat_interval")
+        return self
+
+
+class ApiSettings(ServiceSettings):
+    """The api's."""
+
+    listen: str = Field("127.0.0.1:7070", description="host:port for gRPC")
+    http_listen: str = Field("127.0.0.1:8080", description="host:port for HTTP: health")
+
+
+class DispatcherSettings(ServiceSettings):
+    """The dispatcher's."""
+
+    listen: str = Field("127.0.0.1:7071", description="host:port for workers' streams")
+    accept_timeout: Duration = Field(
+        timedelta(seconds=5),
+        description="a worker that has not accepted an assignment by then is taken for deaf",
+    )
+    cancel_grace: Duration = Field(
+        timedelta(seconds=1), description="how long a cancelled attempt may go on before it is stopped"
+    )
+
+
+class SchedulerSettings(ServiceSettings):
+    """The scheduler's."""
+
+    listen: str = Field("127.0.0.1:7072", description="host:port for the health service")
+    retention: Duration = Field(timedelta(hours=24), description="how long runs are kept after they ended")
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def read_settings(cls: type[S]) -> S:
+    """The settings as they are. Raises SettingsRefused."""
+    try:
+        return cls()
+    except ValidationError as error:
+        told = "; ".join(
+            f"{_variable(e['loc'])}: {e['msg']}, got {_shown(e['input'])}" if e["loc"] else e["msg"]
+            for e in error.errors(include_url=False)
+        )
+        raise SettingsRefused(told) from error
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]).upper()
+    return name if name.startswith("WINDLASS_") else f"WINDLASS_{name}"
+
+
+def _shown(value: object) -> str:
+    """The value for people, without a password that it may hold."""
+    return repr(redact(value) if isinstance(value, str) and "://" in value else value)

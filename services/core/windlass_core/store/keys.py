@@ -1,0 +1,165 @@
+"""Owns the names of all keys. No other Python module spells one; `lua/keys.lua` is generated from here.
+
+Every key begins with its shard's prefix, which holds the hash tag: a shard's keys live in one slot
+of a cluster, and one script can touch them all. `python -m windlass_core.store.keys` writes the Lua.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from windlass_core.domain import limits
+from windlass_core.domain.phase import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Keys of one kind. `pattern` has the parts in braces, `lives` says when the key goes away."""
+
+    name: str
+    pattern: str
+    type: str
+    holds: str
+    lives: str
+
+
+FAMILIES = (
+    # Runs
+    Family("run", "r:{run}", "hash", "a run and its task run; fields below", "until retention"),
+    Family("failures", "e:{run}", "list", "its failed attempts, msgpack", "with the run"),
+    Family("waiters", "wt:{run}", "set", "further apis that wait for its end", "until it ends"),
+    Family("children", "k:{run}", "set", "runs that it spawned", "with the run"),
+    Family("log", "log:{run}", "list", "its log lines, msgpack", "with the run"),
+    Family("runs_by_time", "ix:{ns}", "zset", "run → accepted, ms", "runs' retention"),
+    Family("failed_by_time", "fx:{ns}", "zset", "failed run → ended, ms", "runs' retention"),
+    Family("done", "done", "list", "ended runs as `ms run`, oldest first", "runs' retention"),
+    # Queues
+    Family("lane", "q:{lane}", "zset", "ready run → ready since, ms", "while not empty"),
+    Family("lane_meta", "m:{lane}", "hash", "at: `ring`, or the gate it is parked at", "with its lane"),
+    Family("ring", "ring:{flow}/{level}", "list", "the flow's open lanes, rotated", "while any"),
+    Family("heads", "H:{group}/{level}", "zset", "flow → ready time of its head, ms", "while any"),
+    Family("flows", "fl:{ns}", "set", "flows that ever had a run", "with the namespace"),
+    Family("flow_groups", "fg:{flow}", "set", "groups that serve the flow", "with the groups"),
+    # Workers
+    Family("worker", "w:{worker}", "hash", "who it is; fields below", "with its session"),
+    Family("workers", "ws:{ns}", "set", "workers of the namespace", "with the workers"),
+    Family("attempts", "att:{worker}", "hash", "lease held → run", "while any"),
+    Family("slots", "s:{worker}:{pool}", "set", "leases that occupy a slot", "while any"),
+    Family("sessions", "sess", "zset", "worker → its session's expiry, ms", "with the sessions"),
+    Family("group", "g:{group}", "hash", "ns, queues, n: claims so far", "with its workers"),
+    Family("groups", "gs:{ns}", "set", "groups of the namespace", "with the groups"),
+    Family("group_tasks", "gt:{group}", "set", "tasks that its workers can run", "with the group"),
+    Family("group_flows", "gf:{group}", "set", "flows that it serves", "with the group"),
+    Family("group_workers", "gm:{group}", "set", "its workers", "with the group"),
+    Family("free", "free:{group}", "zset", "worker → free slots, over 0 only", "while any"),
+    # Scheduling
+    Family("dirty", "dirty", "set", "groups with a possible match", "until matched"),
+    Family("wake", "wake", "list", "one element while the scheduler has a reason", "until popped"),
+    Family("timers", "T", "zset", "`kind:…` → due, ms; kinds below", "until due"),
+    Family("owner", "own", "hash", "scheduler, until, beat, hold", "always"),
+    # Processes
+    Family("presence", "pres:{service}", "zset", "incarnation → expiry, ms", "with the processes"),
+    Family("addresses", "addr:{service}", "hash", "incarnation → address", "with the processes"),
+    Family("loads", "load:{service}", "hash", "incarnation → streams open", "with the processes"),
+    Family("inbox", "inbox:{inc}", "list", "what a dispatcher is to deliver, msgpack", "with it"),
+    Family("outbox", "out:{inc}", "list", "ends of runs for an api, msgpack", "with it"),
+    # Definitions
+    Family("definitions", "d:{ns}", "hash", "workflow name → current version", "always"),
+    Family("versions", "dv:{ns}", "hash", "name@version → registered ms, definition", "always"),
+    Family("epoch", "epoch", "string", "counts changes of definitions", "always"),
+)
+
+# Fields of a run's hash; short, because there are millions of them.
+RUN_FIELDS = {
+    "b": "the RunSpec, as the caller sent it",
+    "f": "flow",
+    "p": "priority level, 1 to 4",
+    "v": "version of the definition",
+    "c": "accepted, ms",
+    "t": "ready since, ms, where it isn't c",
+    "ph": "phase code",
+    "n": "attempt number",
+    "L": "lease of the last attempt",
+    "wk": "worker of the last attempt",
+    "s": "last attempt given to the worker, ms",
+    "d": "ended, ms",
+    "o": "output, JSON",
+    "w": "incarnation of the api that waits for the end",
+    "ww": "set where further apis wait",
+    "x": "execution timeout, ms",
+    "xs": "set where a start timer is running",
+    "cx": "cancelling was asked for: the reason",
+    "pa": "parent run",
+    "cr": "crashes charged",
+    "lo": "losses not charged",
+    "ll": "log lines ever written",
+}
+
+# Fields of a worker's hash.
+WORKER_FIELDS = {
+    "ns": "namespace",
+    "sid": "session id of the connection that counts",
+    "disp": "incarnation of the dispatcher that has it",
+    "group": "its group",
+    "slots": "its capacity",
+    "st": "a: takes work, d: drains, g: its stream is gone",
+    "info": "the constant part of the Worker message",
+    "since": "first connected, ms",
+}
+
+# Members of the timer set, by what follows the first colon.
+TIMER_KINDS = {
+    "ready:RUN": "its delay or backoff ends",
+    "start:RUN": "it was to have started by now",
+    "stop:RUN:LEASE": "the worker was to have stopped it by now",
+    "kids:RUN": "its children are to be cancelled",
+}
+
+_PARAMETERS = {f.name: [p.split("}")[0] for p in f.pattern.split("{")[1:]] for f in FAMILIES}
+
+
+def prefix(shard: int) -> str:
+    """What all keys of a shard begin with."""
+    return f"wl{{{shard}}}:"
+
+
+class Keys:
+    """The keys of one shard that Python reads or blocks on."""
+
+    def __init__(self, shard: int) -> None:
+        self.prefix = prefix(shard)
+
+    def of(self, family: str, **parts: str | int) -> str:
+        """One key. Raises KeyError for a family or a part that isn't in the table."""
+        pattern = next(f.pattern for f in FAMILIES if f.name == family)
+        return self.prefix + pattern.format(**parts)
+
+    def run(self, run_id: str) -> str:
+        """The hash of a run."""
+        return f"{self.prefix}r:{run_id}"
+
+
+def to_lua() -> str:
+    """The text of `lua/keys.lua`."""
+    lines = [
+        "-- Generated by `python -m windlass_core.store.keys`; edit keys.py and phase.py instead.",
+        "local P = KEYS[1]",
+        "local K, PHASE, LIMIT = {}, {}, {}",
+    ]
+    for family in FAMILIES:
+        parameters = _PARAMETERS[family.name]
+        text = family.pattern
+        for parameter in parameters:
+            text = text.replace(f"{{{parameter}}}", f"' .. {parameter} .. '")
+        expression = f"P .. '{text}'".removesuffix(" .. ''")
+        lines.append(f"function K.{family.name}({', '.join(parameters)}) return {expression} end")
+    lines += [f"PHASE.{phase.name} = '{phase.value}'" for phase in Phase]
+    terminal = ", ".join(f"{phase.value} = true" for phase in Phase if phase.terminal)
+    lines.append(f"PHASE.TERMINAL = {{ {terminal} }}")
+    lines.append(f"LIMIT.LOG_LINES = {limits.MAX_LOG_LINES_PER_RUN}")
+    lines.append(f"LIMIT.CRASHES = {limits.MAX_CRASHES}")
+    lines.append(f"LIMIT.LOSSES = {limits.MAX_LOSSES}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("lua").joinpath("keys.lua").write_text(to_lua())

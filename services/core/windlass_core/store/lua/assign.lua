@@ -1,0 +1,26 @@
+#!lua flags=allow-oom
+-- Purpose: matches ready runs with free slots in all groups that may have a match.
+-- KEYS:    1 prefix of the shard
+-- ARGV:    1 msgpack: leases to give out, at most 200
+-- Returns: msgpack: { attempts given out, more (bool), next timer's due time ms or 0, now ms }
+-- Invariants: a group stays marked until it has been matched to the end.
+-- Cost:    O(log n + log W) per attempt
+--!include keys
+--!include time
+--!include wake
+--!include lanes
+--!include slots
+--!include finish
+--!include describe
+--!include match
+local leases = cmsgpack.unpack(ARGV[1])
+local given, more = 0, false
+for _, group in ipairs(call('SRANDMEMBER', K.dirty(), 50)) do
+  local count, unfinished = match(group, leases)
+  given = given + count
+  if unfinished then more = true else call('SREM', K.dirty(), group) end
+  if #leases == 0 then break end
+end
+if call('EXISTS', K.dirty()) == 1 then more = true end
+local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
+return cmsgpack.pack({ given, more, tonumber(head[2] or 0), now })

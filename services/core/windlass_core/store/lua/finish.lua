@@ -1,0 +1,93 @@
+-- The end of a run, and telling those who wait for it.
+local INLINE_BYTES = 4096
+local OUTBOX_ENTRIES = 100000
+
+-- Entries for the apis that wait, gathered by incarnation.
+local tellings = {}
+
+local function gather_telling(inc, entry)
+  local entries = tellings[inc]
+  if not entries then
+    entries = {}
+    tellings[inc] = entries
+  end
+  entries[#entries + 1] = entry
+end
+
+local function tell_gathered()
+  for inc, entries in pairs(tellings) do
+    if call('ZSCORE', K.presence('api'), inc) then
+      local length = 0
+      for first = 1, #entries, 1000 do
+        length = call('RPUSH', K.outbox(inc), unpack(entries, first, math.min(first + 999, #entries)))
+      end
+      if length > OUTBOX_ENTRIES then
+        call('DEL', K.outbox(inc))
+        call('RPUSH', K.outbox(inc), cmsgpack.pack({ 'resync' }))
+      end
+    end
+  end
+  tellings = {}
+end
+
+-- What is told of an ended run: { run, phase, output, last failure, reason }. An output too large
+-- to be copied about is false; the api reads it from the run.
+local function result_entry(run, phase, output, reason)
+  local failure = ''
+  if phase == PHASE.FAILED then failure = call('LINDEX', K.failures(run), -1) or '' end
+  -- A hole would make a map of the entry.
+  output = output or ''
+  if #output > INLINE_BYTES then output = false end
+  return cmsgpack.pack({ run, phase, output, failure, reason or '' })
+end
+
+-- Ends runs; `done` entries are gathered too.
+local ended = {}
+
+-- r: the fields f, w, ww, x, xs, L of the run.
+local function finish(run, r, phase, output, reason)
+  local sets = { 'ph', phase, 'd', now }
+  if output then
+    sets[#sets + 1] = 'o'
+    sets[#sets + 1] = output
+  end
+  if phase == PHASE.CANCELLED then
+    sets[#sets + 1] = 'cx'
+    sets[#sets + 1] = reason or ''
+  end
+  call('HSET', K.run(run), unpack(sets))
+  ended[#ended + 1] = now .. ' ' .. run
+  if phase == PHASE.FAILED then call('ZADD', K.failed_by_time(namespace_of(r.f)), now, run) end
+  if r.xs then call('ZREM', K.timers(), 'start:' .. run) end
+  if r.x and r.L then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
+  if r.w or r.ww then
+    local entry = result_entry(run, phase, output, reason)
+    if r.w then gather_telling(r.w, entry) end
+    if r.ww then
+      for _, inc in ipairs(call('SMEMBERS', K.waiters(run))) do
+        if inc ~= r.w then gather_telling(inc, entry) end
+      end
+      call('DEL', K.waiters(run))
+    end
+  end
+end
+
+local function flush_finished()
+  for first = 1, #ended, 1000 do
+    call('RPUSH', K.done(), unpack(ended, first, math.min(first + 999, #ended)))
+  end
+  ended = {}
+  tell_gathered()
+end
+
+-- Ends a run that no worker has: takes it out of its lane and of the timers.
+local function finish_waiting(run, r, reason)
+  if r.ph == PHASE.READY then
+    local lane = lane_of(r.f, r.p)
+    call('ZREM', K.lane(lane), run)
+    settle(lane, r.f, r.p)
+  else
+    call('ZREM', K.timers(), 'ready:' .. run)
+  end
+  finish(run, r, PHASE.CANCELLED, nil, reason)
+end

@@ -1,0 +1,41 @@
+#!lua flags=allow-oom
+-- Purpose: attempts ended with an output: the run ends, those who wait are told, the slots are given
+--          to the next ones at once, which saves the scheduler's hop.
+-- KEYS:    1 prefix of the shard
+-- ARGV:    1 msgpack: { list of { run, lease, output }, leases to give out at once }
+-- Returns: msgpack: a verdict for each: 'recorded', 'duplicate' or 'lease_lost'
+-- Invariants: needs the exact lease; a run that was to be cancelled ends cancelled.
+-- Cost:    O(log n) per attempt
+--!include keys
+--!include time
+--!include wake
+--!include lanes
+--!include slots
+--!include finish
+--!include describe
+--!include match
+local attempts, leases = unpack(cmsgpack.unpack(ARGV[1]))
+local verdicts = {}
+for place, item in ipairs(attempts) do
+  local run, lease, output = unpack(item)
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx')
+  local live = f[1] == PHASE.LEASED or f[1] == PHASE.RUNNING
+  if f[2] ~= lease then
+    verdicts[place] = 'lease_lost'
+  elseif live then
+    verdicts[place] = 'recorded'
+    local r = { L = lease, f = f[4], w = f[5], ww = f[6], x = f[7] }
+    if f[8] then
+      finish(run, r, PHASE.CANCELLED, nil, f[8])
+    else
+      finish(run, r, PHASE.COMPLETED, output)
+    end
+    gather_release(f[3], lease)
+  else
+    verdicts[place] = PHASE.TERMINAL[f[1]] and 'duplicate' or 'lease_lost'
+  end
+end
+release_gathered()
+match_now(freed, leases)
+flush_finished()
+return cmsgpack.pack(verdicts)

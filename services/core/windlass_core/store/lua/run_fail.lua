@@ -1,0 +1,63 @@
+#!lua flags=allow-oom
+-- Purpose: attempts ended without an output: the run is tried again, now or later, or ends.
+-- KEYS:    1 prefix of the shard
+-- ARGV:    1 msgpack: list of { run, lease, what, delay ms, failure }; what is 'retry' (after the
+--            delay), 'dead', or 'release': handed back unfinished, nothing charged
+-- Returns: msgpack: a verdict for each: 'recorded', 'duplicate' or 'lease_lost'
+-- Invariants: needs the exact lease; a run that was to be cancelled ends cancelled.
+-- Cost:    O(log n) per attempt
+--!include keys
+--!include time
+--!include wake
+--!include lanes
+--!include slots
+--!include finish
+--!include failing
+local verdicts = {}
+
+local function fail(run, r, what, delay, failure)
+  if r.cx then
+    finish(run, r, PHASE.CANCELLED, nil, r.cx)
+  elseif what == 'release' then
+    requeue_uncharged(run, r)
+  else
+    remember(run, tonumber(r.n), r.wk, tonumber(r.s), failure)
+    if r.x then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
+    if what == 'dead' then
+      finish(run, r, PHASE.FAILED)
+    else
+      local due = now + delay
+      call('HSET', K.run(run), 't', due)
+      r.t = due
+      if delay > 0 then
+        call('HSET', K.run(run), 'ph', PHASE.BACKOFF)
+        set_timer('ready:' .. run, due)
+      else
+        requeue(run, r)
+      end
+    end
+  end
+end
+
+for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
+  local run, lease, what, delay, failure = unpack(item)
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's')
+  local r = {
+    L = f[2], wk = f[3], f = f[4], w = f[5], ww = f[6], x = f[7], cx = f[8],
+    p = f[9], c = f[10], t = f[11], n = f[12], s = f[13],
+  }
+  if r.L ~= lease then
+    verdicts[place] = 'lease_lost'
+  elseif f[1] == PHASE.LEASED or f[1] == PHASE.RUNNING then
+    verdicts[place] = 'recorded'
+    gather_release(r.wk, lease)
+    fail(run, r, what, delay, failure)
+  else
+    verdicts[place] = 'duplicate'
+  end
+end
+for group in pairs(push_gathered()) do mark_dirty(group) end
+release_gathered()
+mark_freed()
+flush_finished()
+return cmsgpack.pack(verdicts)

@@ -1,0 +1,102 @@
+#!lua
+-- Purpose: accepts runs; matches small batches with free workers at once, which saves a hop.
+-- KEYS:    1 prefix of the shard
+-- ARGV:    1 msgpack: { namespace, api incarnation, leases (32 or fewer),
+--            runs: { run, spec, flow, level, version, delay ms, expires ms, execution timeout ms,
+--                    wait (bool), parent or '' } }
+-- Returns: msgpack: { epoch, { place → 'duplicate' | 'taken' } }, places from 1
+-- Invariants: a run that exists is not changed, only waited for; not allowed when memory is full.
+-- Cost:    O(log n) per run
+--!include keys
+--!include time
+--!include wake
+--!include lanes
+--!include slots
+--!include finish
+--!include describe
+--!include match
+--!include watch
+local namespace, inc, leases, runs = unpack(cmsgpack.unpack(ARGV[1]))
+local verdicts, times, ready = {}, {}, 0
+-- Runs of one batch have one time; parts of a millisecond keep their order in the lane.
+local PARTS = 4096
+
+local function parent_cancelled(parent)
+  if parent == '' then return nil end
+  return call('HGET', K.run(parent), 'cx')
+end
+
+local function accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent)
+  local sets = { 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now }
+  local function set(field, value)
+    sets[#sets + 1] = field
+    sets[#sets + 1] = value
+  end
+  if timeout > 0 then set('x', timeout) end
+  if wait then set('w', inc) end
+  if parent ~= '' then
+    set('pa', parent)
+    -- One that is gone takes no key with it any more.
+    if call('EXISTS', K.run(parent)) == 1 then call('SADD', K.children(parent), run) end
+  end
+  if delay > 0 then
+    set('ph', PHASE.SCHEDULED)
+    set('t', now + delay)
+    set_timer('ready:' .. run, now + delay)
+  else
+    set('ph', PHASE.READY)
+    gather_ready(flow, level, run, now + place % PARTS / PARTS)
+    ready = ready + 1
+  end
+  if expires > 0 then
+    set('xs', 1)
+    set_timer('start:' .. run, now + expires)
+  end
+  call('HSET', K.run(run), unpack(sets))
+  times[#times + 1] = now
+  times[#times + 1] = run
+end
+
+local function known_already(place, run, spec, flow, wait)
+  local known = call('HMGET', K.run(run), 'b', 'f')
+  if known[1] == spec and known[2] == flow then
+    verdicts[place] = 'duplicate'
+    if wait then watch(run, inc) end
+  else
+    verdicts[place] = 'taken'
+  end
+end
+
+local function accept_cancelled(run, spec, flow, level, version, wait, parent, reason)
+  call('HSET', K.run(run), 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now, 'pa', parent)
+  finish(run, { f = flow, w = wait and inc }, PHASE.CANCELLED, nil, reason)
+  times[#times + 1] = now
+  times[#times + 1] = run
+end
+
+-- Nearly always all of them are new, which one call tells.
+local keys, all_new = {}, true
+for place, item in ipairs(runs) do keys[place] = K.run(item[1]) end
+if #keys > 0 then all_new = call('EXISTS', unpack(keys)) == 0 end
+local seen = {}
+for place, item in ipairs(runs) do
+  local run, spec, flow, level, version, delay, expires, timeout, wait, parent = unpack(item)
+  local reason = parent_cancelled(parent)
+  if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
+    known_already(place, run, spec, flow, wait)
+  elseif reason then
+    accept_cancelled(run, spec, flow, level, version, wait, parent, reason)
+  else
+    accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent)
+  end
+  seen[run] = true
+end
+for first = 1, #times, 1000 do
+  call('ZADD', K.runs_by_time(namespace), unpack(times, first, math.min(first + 999, #times)))
+end
+match_now(push_gathered(), ready <= #leases and leases or {})
+flush_finished()
+-- A table with holes is a msgpack map, which is what the reader expects; an empty one is made so.
+local told = {}
+for place, verdict in pairs(verdicts) do told[tostring(place)] = verdict end
+return cmsgpack.pack({ tonumber(call('GET', K.epoch()) or 0), told })

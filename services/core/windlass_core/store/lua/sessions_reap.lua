@@ -1,0 +1,67 @@
+#!lua flags=allow-oom
+-- Purpose: takes the attempts of workers whose session has expired back into their queues.
+-- KEYS:    1 prefix of the shard
+-- ARGV:    1 msgpack: { Failure for a lost worker, Failure for a crash }
+-- Returns: msgpack: { attempts taken back, more (bool) }
+-- Invariants: an attempt alone on its worker is charged as a crash, the third one ends the run; one
+--            that was not alone, or that the worker hadn't accepted, is charged nothing, but a run
+--            lost 20 times ends.
+-- Cost:    O(log n) per attempt, 200 per call
+--!include keys
+--!include time
+--!include wake
+--!include lanes
+--!include slots
+--!include finish
+--!include failing
+--!include membership
+local AT_ONCE = 200
+local lost, crashed = unpack(cmsgpack.unpack(ARGV[1]))
+local taken, more = 0, false
+
+local function take_back(run, lease, alone)
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'wk')
+  local r = {
+    L = lease, f = f[3], w = f[4], ww = f[5], x = f[6], cx = f[7], p = f[8], c = f[9], t = f[10], n = f[11],
+  }
+  local running = f[1] == PHASE.RUNNING
+  if f[2] ~= lease or not (running or f[1] == PHASE.LEASED) then return end
+  if r.cx then return finish(run, r, PHASE.CANCELLED, nil, r.cx) end
+  -- One that kills its worker at once is never accepted.
+  local is_crash = running and alone
+  local crash = is_crash and call('HINCRBY', K.run(run), 'cr', 1) or 0
+  local loss = is_crash and 0 or call('HINCRBY', K.run(run), 'lo', 1)
+  local ends = crash >= LIMIT.CRASHES or loss >= LIMIT.LOSSES
+  if running or ends then
+    remember(run, tonumber(r.n), f[13], tonumber(f[12]), is_crash and crashed or lost)
+  end
+  if ends then return finish(run, r, PHASE.FAILED) end
+  requeue_uncharged(run, r)
+end
+
+local expired = call('ZRANGE', K.sessions(), '-inf', now, 'BYSCORE', 'LIMIT', 0, 20)
+for _, worker in ipairs(expired) do
+  local attempts = call('HGETALL', K.attempts(worker))
+  -- A session without an id is one that a former page began to reap.
+  local alone = #attempts == 2 and call('HGET', K.worker(worker), 'sid') ~= ''
+  for i = 1, #attempts, 2 do
+    if taken == AT_ONCE then break end
+    taken = taken + 1
+    take_back(attempts[i + 1], attempts[i], alone)
+    call('HDEL', K.attempts(worker), attempts[i])
+    call('SREM', K.slots(worker, POOL), attempts[i])
+  end
+  if call('EXISTS', K.attempts(worker)) == 0 then
+    forget_worker(worker)
+  else
+    -- No longer a session that can be renewed: the rest goes with the next page.
+    call('HSET', K.worker(worker), 'sid', '', 'st', 'g')
+    show_free(worker)
+    more = true
+  end
+  if taken == AT_ONCE then break end
+end
+for group in pairs(push_gathered()) do mark_dirty(group) end
+mark_freed()
+flush_finished()
+return cmsgpack.pack({ taken, more or #expired == 20 })

@@ -1,0 +1,68 @@
+#!lua flags=allow-oom
+-- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled.
+-- KEYS:    1 prefix of the shard
+-- ARGV:    1 msgpack: how many timers at the most
+-- Returns: msgpack: { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt, flow,
+--            version, spec } }; the caller decides on those and calls run_fail
+-- Invariants: an overdue attempt's timer stays, five seconds on, until run_fail takes it away.
+-- Cost:    O(log n) per timer, 200 children per call
+--!include keys
+--!include time
+--!include wake
+--!include lanes
+--!include finish
+--!include cancelling
+local CHILDREN = 200
+local AGAIN = 5000
+local overdue = {}
+local fire = {}
+
+-- What is cancelled next may be among what became ready just now: it has to be in its lane by then.
+local function queue_ready()
+  for group in pairs(push_gathered()) do mark_dirty(group) end
+end
+
+function fire.ready(run)
+  local r = call('HMGET', K.run(run), 'ph', 'f', 'p')
+  if r[1] == PHASE.SCHEDULED or r[1] == PHASE.BACKOFF then
+    call('HSET', K.run(run), 'ph', PHASE.READY)
+    gather_ready(r[2], r[3], run, now)
+  end
+end
+
+function fire.start(run)
+  queue_ready()
+  local f = call('HMGET', K.run(run), 'ph', 'f', 'p', 'w', 'ww', 'n')
+  if not f[6] and (f[1] == PHASE.SCHEDULED or f[1] == PHASE.READY) then
+    local r = { ph = f[1], f = f[2], p = f[3], w = f[4], ww = f[5] }
+    finish_waiting(run, r, 'had not started when its time to start ended')
+  end
+end
+
+function fire.stop(rest, member)
+  local run, lease = string.match(rest, '^(.*):(.*)$')
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'n', 'f', 'v', 'b')
+  if (f[1] == PHASE.LEASED or f[1] == PHASE.RUNNING) and f[2] == lease then
+    overdue[#overdue + 1] = { run, lease, tonumber(f[3]), f[4], f[5], f[6] }
+    call('ZADD', K.timers(), now + AGAIN, member)
+  end
+end
+
+function fire.kids(run, member)
+  queue_ready()
+  local children = call('SPOP', K.children(run), CHILDREN)
+  local reason = call('HGET', K.run(run), 'cx') or 'its parent was cancelled'
+  for _, child in ipairs(children) do cancel(child, reason) end
+  if #children == CHILDREN then call('ZADD', K.timers(), now, member) end
+end
+
+local due = call('ZRANGE', K.timers(), '-inf', now, 'BYSCORE', 'LIMIT', 0, cmsgpack.unpack(ARGV[1]))
+for _, member in ipairs(due) do
+  call('ZREM', K.timers(), member)
+  local kind, rest = string.match(member, '^(%l+):(.*)$')
+  fire[kind](rest, member)
+end
+queue_ready()
+flush_finished()
+local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
+return cmsgpack.pack({ #due, tonumber(head[2] or 0), now, overdue })

@@ -1,0 +1,195 @@
+"""Owns what can be done with runs: typed calls of the run scripts, and reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from windlass_core.domain.phase import Phase
+from windlass_core.randomness import mint_ids
+from windlass_core.store.keys import Keys
+from windlass_core.store.reader import Reader
+from windlass_core.store.scripts import Scripts, unpack
+
+# So many runs of a submit are given out at once, and so many when attempts complete: more would keep
+# the store from its other callers.
+EAGER_RUNS = 32
+NEXT_RUNS = 200
+
+Submission: TypeAlias = tuple[str, bytes, str, int, str, int, int, int, bool, str]
+"""run, spec, flow, level, version, delay ms, expires ms, execution timeout ms, wait, parent or ''"""
+
+Reported: TypeAlias = Literal["recorded", "duplicate", "lease_lost"]
+FailureVerdict: TypeAlias = Literal["retry", "dead", "release"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFailure:
+    """A failed attempt. `body` is a serialized Failure with what the worker told."""
+
+    attempt: int
+    worker_id: str
+    started_ms: int
+    failed_ms: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run's hash. Times in milliseconds since 1970 UTC, 0 where there is none."""
+
+    run_id: str
+    spec: bytes
+    flow: str
+    version: str
+    phase: Phase
+    attempt: int
+    created_ms: int
+    ready_ms: int
+    started_ms: int
+    finished_ms: int
+    output: bytes
+    worker_id: str
+    cancel_reason: str | None
+    log_lines: int
+
+
+_FIELDS = ("b", "f", "v", "ph", "n", "c", "t", "s", "d", "o", "wk", "cx", "ll")
+
+
+def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
+    spec, flow, version, phase, attempt, created, ready, started, ended, output, worker, cx, ll = values
+    if spec is None or flow is None:
+        return None
+    return StoredRun(
+        run_id=run_id,
+        spec=spec,
+        flow=flow.decode(),
+        version=(version or b"").decode(),
+        phase=Phase((phase or b"r").decode()),
+        attempt=int(attempt or 0),
+        created_ms=int(created or 0),
+        ready_ms=int(ready or created or 0),
+        started_ms=int(started or 0),
+        finished_ms=int(ended or 0),
+        output=output or b"",
+        worker_id=(worker or b"").decode(),
+        cancel_reason=None if cx is None else cx.decode(),
+        log_lines=int(ll or 0),
+    )
+
+
+def to_failure(entry: list[Any]) -> StoredFailure:
+    """A failure as scripts keep it."""
+    attempt, worker, started, failed, body = entry
+    return StoredFailure(attempt, worker.decode(), started, failed, body)
+
+
+class Runs:
+    """The runs of one shard. Every method raises StoreUnavailable, `submit` and `log` StoreFull."""
+
+    def __init__(self, reader: Reader, scripts: Scripts, keys: Keys) -> None:
+        self._reader = reader
+        self._scripts = scripts
+        self._keys = keys
+
+    async def submit(
+        self, namespace: str, inc: str, leases: list[str], runs: list[Submission]
+    ) -> tuple[int, dict[int, str]]:
+        """Stores runs; up to EAGER_RUNS leases let small batches start at once.
+
+        Returns the definitions' epoch, and by place (from 0) `duplicate` or `taken` for those that
+        were there before.
+        """
+        epoch, told = await self._scripts.call("run_submit", (namespace, inc, leases, runs))
+        verdicts = {int(place) - 1: verdict.decode() for place, verdict in _pairs(told)}
+        return epoch, verdicts
+
+    async def watch(self, namespace: str, inc: str, run_ids: list[str]) -> list[str]:
+        """Has the api's outbox told of the runs' ends. Returns the ids of runs that don't exist."""
+        unknown = await self._scripts.call("run_watch", (namespace, inc, run_ids))
+        return [run_id.decode() for run_id in unknown]
+
+    async def accept(self, attempts: list[tuple[str, str]]) -> int:
+        """Marks (run, lease) as running. Returns how many were."""
+        started: int = await self._scripts.call("run_accept", attempts)
+        return started
+
+    async def complete(self, attempts: list[tuple[str, str, bytes]]) -> list[Reported]:
+        """Ends (run, lease, output)."""
+        leases = mint_ids(min(len(attempts), NEXT_RUNS))
+        return [v.decode() for v in await self._scripts.call("run_complete", (attempts, leases))]
+
+    async def fail(self, attempts: list[tuple[str, str, FailureVerdict, int, bytes]]) -> list[Reported]:
+        """Records (run, lease, verdict, delay ms, Failure)."""
+        return [v.decode() for v in await self._scripts.call("run_fail", attempts)]
+
+    async def cancel(self, namespace: str, reason: str, run_ids: list[str]) -> list[str]:
+        """Returns for each run `cancelled`, `requested`, `ended` or `unknown`."""
+        outcomes = await self._scripts.call("run_cancel", (namespace, reason, run_ids))
+        return [outcome.decode() for outcome in outcomes]
+
+    async def log(self, lines: list[tuple[str, str, list[bytes]]]) -> int:
+        """Keeps (run, lease, lines). Returns how many lines were kept."""
+        kept: int = await self._scripts.call("run_log", lines)
+        return kept
+
+    async def expire(self, retention_ms: int, most: int) -> tuple[int, bool]:
+        """Deletes runs ended longer ago than that. Returns how many, and whether there are more."""
+        deleted, more = await self._scripts.call("runs_expire", (retention_ms, most))
+        return deleted, bool(more)
+
+    async def get(self, namespace: str, run_ids: Sequence[str]) -> list[StoredRun | None]:
+        """The runs, None for each that the namespace doesn't have."""
+        replies = await self._reader.many([("HMGET", self._keys.run(run_id), *_FIELDS) for run_id in run_ids])
+        runs = [_to_run(i, values) for i, values in zip(run_ids, replies, strict=True)]
+        return [r if r and r.flow.startswith(f"{namespace}|") else None for r in runs]
+
+    async def outputs(self, run_ids: Sequence[str]) -> list[bytes]:
+        """The outputs of runs that are known to have ended."""
+        return await self._field(run_ids, "o")
+
+    async def specs(self, run_ids: Sequence[str]) -> list[bytes]:
+        """The specs of runs; empty for one that has been deleted."""
+        return await self._field(run_ids, "b")
+
+    async def _field(self, run_ids: Sequence[str], field: str) -> list[bytes]:
+        replies = await self._reader.many([("HGET", self._keys.run(run_id), field) for run_id in run_ids])
+        return [value or b"" for value in replies]
+
+    async def failures(self, run_id: str) -> list[StoredFailure]:
+        """The failed attempts of a run, oldest first."""
+        entries = await self._reader.one("LRANGE", self._keys.of("failures", run=run_id), 0, -1)
+        return [to_failure(unpack(entry)) for entry in entries]
+
+    async def log_lines(self, run_id: str, first: int, last: int) -> list[list[Any]]:
+        """Lines at the given places of what is kept, both included: [ms, level, text, attempt]."""
+        entries = await self._reader.one("LRANGE", self._keys.of("log", run=run_id), first, last)
+        return [unpack(entry) for entry in entries]
+
+    async def newest_first(
+        self, namespace: str, after: tuple[int, str] | None, since_ms: int, until_ms: int, count: int
+    ) -> list[tuple[str, int]]:
+        """Ids and accept times from `until_ms` (excluded) down to `since_ms`, after the given one."""
+        key = self._keys.of("runs_by_time", ns=namespace)
+        top: str | int = f"({until_ms}" if until_ms else "+inf"
+        skip = 0
+        if after is not None:
+            top = after[0]
+        while True:
+            found = await self._reader.one(
+                "ZREVRANGEBYSCORE", key, top, since_ms or "-inf",
+                "WITHSCORES", "LIMIT", skip, count,
+            )  # fmt: skip
+            pairs = [(run.decode(), int(ms)) for run, ms in zip(*[iter(found)] * 2, strict=True)]
+            if after is None:
+                return pairs
+            # Of one millisecond, ids come in falling order: drop those up to the token's.
+            rest = [p for p in pairs if p[1] < after[0] or p[0] < after[1]]
+            if rest or len(pairs) < count:
+                return rest
+            skip += count
+
+
+def _pairs(told: Any) -> list[tuple[Any, Any]]:
+    """Lua has one empty table: an empty map arrives as an empty list."""
+    return list(told.items()) if isinstance(told, dict) else []

@@ -1,0 +1,66 @@
+"""Owns the Lua files: puts their includes in, and calls them with msgpack in and out."""
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+from redis.exceptions import NoScriptError
+
+from windlass_core.store.failures import store_errors
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_INCLUDE = re.compile(r"^--!include (\w+)$", re.MULTILINE)
+_LUA = files("windlass_core.store") / "lua"
+
+
+def script_names() -> list[str]:
+    """The scripts that can be called: those with a `#!lua` line; the others are included."""
+    names = (entry.name for entry in _LUA.iterdir() if entry.name.endswith(".lua"))
+    return sorted(n[:-4] for n in names if _LUA.joinpath(n).read_text().startswith("#!lua"))
+
+
+@cache
+def script_text(name: str) -> str:
+    """A script with its includes, as the store gets it."""
+    return _INCLUDE.sub(lambda include: (_LUA / f"{include[1]}.lua").read_text(), (_LUA / f"{name}.lua").read_text())
+
+
+def pack(value: object) -> bytes:
+    """What scripts take as an argument. Lua's msgpack knows one kind of string, the older one."""
+    packed: bytes = msgpack.packb(value, use_bin_type=False)
+    return packed
+
+
+def unpack(value: bytes) -> Any:
+    """What scripts return, and what they put into boxes. Strings come as bytes."""
+    return msgpack.unpackb(value, raw=True, strict_map_key=False)
+
+
+class Scripts:
+    """The scripts of one shard, callable by name."""
+
+    def __init__(self, redis: "Redis", prefix: str) -> None:
+        self._redis: Any = redis
+        self._prefix = prefix
+        self._shas: dict[str, str] = {}
+
+    async def call(self, name: str, argument: object) -> Any:
+        """Runs a script with one argument. Raises StoreUnavailable, StoreFull."""
+        packed = pack(argument)
+        with store_errors():
+            sha = self._shas.get(name) or await self._load(name)
+            try:
+                reply = await self._redis.execute_command("EVALSHA", sha, 1, self._prefix, packed)
+            except NoScriptError:
+                sha = await self._load(name)
+                reply = await self._redis.execute_command("EVALSHA", sha, 1, self._prefix, packed)
+        return unpack(reply)
+
+    async def _load(self, name: str) -> str:
+        sha: str = await self._redis.script_load(script_text(name))
+        self._shas[name] = sha
+        return sha

@@ -1,0 +1,54 @@
+"""Owns one shard: its keys, its connections, and the typed methods over its scripts."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from windlass_core.store.connection import connect
+from windlass_core.store.definitions import Definitions
+from windlass_core.store.failures import store_errors
+from windlass_core.store.keys import Keys
+from windlass_core.store.processes import Processes
+from windlass_core.store.reader import Reader
+from windlass_core.store.runs import Runs
+from windlass_core.store.scheduling import Scheduling
+from windlass_core.store.scripts import Scripts
+from windlass_core.store.workers import Workers
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+BLOCK_S = 60.0
+# A reply that is so much later than the block's own timeout will not come any more.
+_LATE_S = 15.0
+
+
+class Shard:
+    """All that a service does with one shard of the store."""
+
+    def __init__(self, url: str, number: int = 0) -> None:
+        self.url = url
+        self.keys = Keys(number)
+        self.redis: Redis = connect(url)
+        self._blocking: Any = connect(url, blocking=True)
+        scripts = Scripts(self.redis, self.keys.prefix)
+        reader = Reader(self.redis)
+        self.runs = Runs(reader, scripts, self.keys)
+        self.workers = Workers(reader, scripts, self.keys)
+        self.scheduling = Scheduling(scripts)
+        self.definitions = Definitions(reader, scripts, self.keys)
+        self.processes = Processes(reader, scripts, self.keys)
+
+    async def pop(self, key: str, count: int, timeout_s: float = BLOCK_S) -> list[bytes]:
+        """Waits for entries of a list and takes up to `count`; empty after `timeout_s` seconds.
+
+        Raises StoreUnavailable.
+        """
+        with store_errors():
+            async with asyncio.timeout(timeout_s + _LATE_S):
+                reply: Any = await self._blocking.execute_command("BLMPOP", timeout_s, 1, key, "LEFT", "COUNT", count)
+        return reply[1] if reply else []
+
+    async def close(self) -> None:
+        """Closes all connections. May be called twice."""
+        await self._blocking.aclose()
+        await self.redis.aclose()

@@ -1,0 +1,110 @@
+"""Owns what can be done with workers: typed calls of the worker scripts, and reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from windlass_core.store.keys import Keys
+from windlass_core.store.reader import Reader
+from windlass_core.store.scripts import Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What a worker says of itself. Durations in milliseconds; `group` names workers alike."""
+
+    namespace: str
+    worker_id: str
+    session_id: str
+    dispatcher: str
+    slots: int
+    group: str
+    tasks: Sequence[str]
+    queues: Sequence[str]
+    info: bytes
+    held: Sequence[str]
+    draining: bool
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What the store makes of it. `again` holds attempts as an inbox would."""
+
+    lost: list[str]
+    cancelled: list[str]
+    again: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWorker:
+    """A worker as the store has it. `state` is `a`, `d` or `g`; times in ms since 1970 UTC."""
+
+    info: bytes
+    state: str
+    dispatcher: str
+    slots_used: int
+    since_ms: int
+    expires_ms: int
+
+
+class Workers:
+    """The workers of one shard. Every method raises StoreUnavailable."""
+
+    def __init__(self, reader: Reader, scripts: Scripts, keys: Keys) -> None:
+        self._reader = reader
+        self._scripts = scripts
+        self._keys = keys
+
+    async def hello(self, enrolment: Enrolment) -> Enrolled | None:
+        """Enrols a connection. None: the worker's id belongs to another namespace."""
+        e = enrolment
+        reply = await self._scripts.call(
+            "worker_hello",
+            (e.namespace, e.worker_id, e.session_id, e.dispatcher, e.slots, e.group, e.tasks,
+             e.queues, e.info, e.held, e.draining, e.ttl_ms),
+        )  # fmt: skip
+        if reply[0] != b"ok":
+            return None
+        return Enrolled([x.decode() for x in reply[1]], [x.decode() for x in reply[2]], reply[3])
+
+    async def leave(self, leaving: list[tuple[str, str, Literal["gone", "draining"]]]) -> int:
+        """Gives (worker, session) no new work. Returns how many of the sessions still counted."""
+        counted: int = await self._scripts.call("worker_leave", leaving)
+        return counted
+
+    async def heartbeat(self, ttl_ms: int, beats: Sequence[tuple[str, str, Sequence[str]]]) -> list[list[str] | None]:
+        """Renews (worker, session, leases held).
+
+        Returns the lost leases of each, None where the session no longer counts.
+        """
+        answers = await self._scripts.call("worker_heartbeat", (ttl_ms, beats))
+        return [[x.decode() for x in a[1]] if a[0] == b"ok" else None for a in answers]
+
+    async def all(self, namespace: str) -> list[StoredWorker]:
+        """All workers of the namespace whose session has not expired."""
+        members = await self._reader.one("SMEMBERS", self._keys.of("workers", ns=namespace))
+        return await self._load(namespace, sorted(m.decode() for m in members))
+
+    async def get(self, namespace: str, worker_id: str) -> StoredWorker | None:
+        """One worker, None where the namespace has none of that id."""
+        return next(iter(await self._load(namespace, [worker_id])), None)
+
+    async def _load(self, namespace: str, worker_ids: list[str]) -> list[StoredWorker]:
+        sessions = self._keys.of("sessions")
+        commands: list[tuple[str | int, ...]] = []
+        for worker in worker_ids:
+            key = self._keys.of("worker", worker=worker)
+            commands.append(("HMGET", key, "ns", "info", "st", "disp", "since"))
+            commands.append(("SCARD", self._keys.of("slots", worker=worker, pool="default")))
+            commands.append(("ZSCORE", sessions, worker))
+        replies = await self._reader.many(commands)
+        workers = []
+        for fields, used, expires in zip(*[iter(replies)] * 3, strict=True):
+            ns, info, state, dispatcher, since = fields
+            if ns is not None and ns.decode() == namespace:
+                workers.append(
+                    StoredWorker(info, state.decode(), dispatcher.decode(), used, int(since),
+                                 int(expires or 0))
+                )  # fmt: skip
+        return workers

@@ -1,0 +1,59 @@
+"""Owns a worker's way in: its definitions registered, its group named, its leases reconciled."""
+
+import hashlib
+
+from windlass.v1 import dispatch_pb2, worker_pb2
+from windlass_core.definitions import DefinitionCache
+from windlass_core.domain.errors import ProtocolError
+from windlass_core.store.workers import Enrolled, Enrolment, Workers
+
+
+def group_name(namespace: str, tasks: list[str], queues: list[str]) -> str:
+    """One name for all workers that can take the same runs."""
+    content = "\n".join((namespace, *tasks, "", *queues))
+    return f"{namespace}|{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}"
+
+
+async def enrol(
+    hello: dispatch_pb2.Hello,
+    *,
+    namespace: str,
+    session_id: str,
+    dispatcher: str,
+    ttl_ms: int,
+    definitions: DefinitionCache,
+    workers: Workers,
+) -> Enrolled:
+    """Makes what the worker says true. Raises InvalidField, ProtocolError, StoreUnavailable."""
+    registered = await definitions.register(namespace, hello.workflows, "hello.workflows")
+    tasks = sorted(definition.name for definition in registered)
+    queues = sorted(set(hello.queues))
+    info = worker_pb2.Worker(
+        worker_id=hello.worker_id,
+        name=hello.name,
+        workflow_names=tasks,
+        queues=queues,
+        labels=hello.labels,
+        slots=hello.slots,
+        sdk=hello.sdk[:200],
+        host=hello.host[:200],
+    )
+    enrolled = await workers.hello(
+        Enrolment(
+            namespace=namespace,
+            worker_id=hello.worker_id,
+            session_id=session_id,
+            dispatcher=dispatcher,
+            slots=hello.slots,
+            group=group_name(namespace, tasks, queues),
+            tasks=tasks,
+            queues=queues,
+            info=info.SerializeToString(),
+            held=list(hello.held_lease_ids),
+            draining=hello.draining,
+            ttl_ms=ttl_ms,
+        )
+    )
+    if enrolled is None:
+        raise ProtocolError("hello.worker_id: belongs to another worker; mint a random one")
+    return enrolled

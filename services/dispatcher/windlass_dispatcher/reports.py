@@ -1,0 +1,140 @@
+"""Owns what workers report on its way to the store: gathered over all streams, acknowledged after."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from windlass.v1 import dispatch_pb2, run_pb2
+from windlass_core.definitions import DefinitionCache
+from windlass_core.domain.errors import StoreFull
+from windlass_core.judgement import judge, policy_of
+from windlass_core.pump import Pump
+from windlass_core.store.runs import FailureVerdict, Reported
+from windlass_core.store.scripts import pack
+from windlass_core.store.shard import Shard
+from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs
+from windlass_dispatcher.stream import Stream
+
+_log = structlog.get_logger(__name__)
+
+# Log lines of so many attempts wait while the store is away; further ones are dropped.
+MAX_LOGS_WAITING = 5_000
+
+_OUTCOMES: dict[Reported, "dispatch_pb2.ReportOutcome.ValueType"] = {
+    "recorded": dispatch_pb2.REPORT_OUTCOME_RECORDED,
+    "duplicate": dispatch_pb2.REPORT_OUTCOME_DUPLICATE,
+    "lease_lost": dispatch_pb2.REPORT_OUTCOME_LEASE_LOST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Completed:
+    stream: Stream
+    attempt: tuple[str, str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    stream: Stream
+    effect: Fail
+
+
+class Reports:
+    """The pumps between streams and store."""
+
+    def __init__(self, shard: Shard, definitions: DefinitionCache) -> None:
+        self._shard = shard
+        self._definitions = definitions
+        self._accepted: Pump[tuple[str, str]] = Pump("accept", self._accept)
+        self._completed: Pump[_Completed] = Pump("complete", self._complete, size=lambda item: len(item.attempt[2]))
+        self._failed: Pump[_Failed] = Pump("fail", self._fail, most=200)
+        self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=lambda log: log.ByteSize())
+        self._dropped_lines = 0
+
+    def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """What runs until the service stops."""
+        return [pump.run for pump in (self._accepted, self._completed, self._failed, self._logs)]
+
+    def take(self, stream: Stream, effect: Accept | Complete | Fail | KeepLogs) -> None:
+        """Puts a report on its way."""
+        match effect:
+            case Accept(attempts):
+                self._accepted.put_all(attempts)
+            case Complete(attempts):
+                self._completed.put_all([_Completed(stream, attempt) for attempt in attempts])
+            case Fail():
+                self._failed.put(_Failed(stream, effect))
+            case KeepLogs(logs):
+                if len(self._logs) < MAX_LOGS_WAITING:
+                    self._logs.put_all(logs)
+                else:
+                    self._drop(logs, "the store is away, or too slow")
+
+    async def drained(self) -> None:
+        """Returns once all that was taken has reached the store."""
+        for pump in (self._accepted, self._completed, self._failed, self._logs):
+            await pump.drained()
+
+    async def _accept(self, attempts: list[tuple[str, str]]) -> None:
+        await self._shard.runs.accept(attempts)
+
+    async def _complete(self, items: list[_Completed]) -> None:
+        verdicts = await self._shard.runs.complete([item.attempt for item in items])
+        for item, verdict in zip(items, verdicts, strict=True):
+            ack = dispatch_pb2.Ack(lease_id=item.attempt[1], outcome=_OUTCOMES[verdict])
+            item.stream.acknowledge(ack)
+
+    async def _fail(self, items: list[_Failed]) -> None:
+        attempts = await asyncio.gather(*(self._judged(item) for item in items))
+        verdicts = await self._shard.runs.fail(list(attempts))
+        for item, verdict in zip(items, verdicts, strict=True):
+            outcome = _OUTCOMES[verdict]
+            if item.effect.rejected and verdict == "recorded":
+                outcome = dispatch_pb2.REPORT_OUTCOME_REJECTED
+            item.stream.acknowledge(dispatch_pb2.Ack(lease_id=item.effect.lease_id, outcome=outcome))
+
+    async def _judged(self, item: _Failed) -> tuple[str, str, FailureVerdict, int, bytes]:
+        effect = item.effect
+        verdict: FailureVerdict = "release"
+        delay_ms = 0
+        if not effect.released:
+            verdict, delay_ms = await self._judge(item.stream.namespace, effect)
+        body = effect.failure.SerializeToString()
+        return effect.run_id, effect.lease_id, verdict, delay_ms, body
+
+    async def _judge(self, namespace: str, effect: Fail) -> tuple[FailureVerdict, int]:
+        known = effect.attempt
+        if known is not None and known.spec is not None:
+            flow, version, number, spec = known.flow, known.version, known.number, known.spec
+        else:
+            run = (await self._shard.runs.get(namespace, [effect.run_id]))[0]
+            if run is None:
+                return "dead", 0
+            flow, version, number, spec = run.flow, run.version, run.attempt, run.spec
+        policy = await policy_of(self._definitions, namespace, flow, version, run_pb2.RunSpec.FromString(spec))
+        return judge(policy, number, effect.failure)
+
+    async def _keep_logs(self, logs: list[dispatch_pb2.TaskLog]) -> None:
+        lines = [
+            (
+                log.run_id,
+                log.lease_id,
+                [pack((x.logged_at_ms, x.level, x.message, x.attempt)) for x in log.lines],
+            )
+            for log in logs
+        ]
+        try:
+            await self._shard.runs.log(lines)
+        except StoreFull as error:
+            # The outcomes of attempts are what makes room again; their lines are not waited for.
+            self._drop(logs, str(error))
+        else:
+            self._dropped_lines = 0
+
+    def _drop(self, logs: list[dispatch_pb2.TaskLog], why: str) -> None:
+        if not self._dropped_lines:
+            _log.warning("log lines are being dropped", reason=why)
+        self._dropped_lines += sum(len(log.lines) for log in logs)

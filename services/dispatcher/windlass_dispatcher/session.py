@@ -1,0 +1,225 @@
+"""Owns the engine's half of the worker protocol, without I/O: a message comes in, effects come out.
+
+`stream.py` carries the effects out. What is true of leases is the store's to say; the session only
+remembers what it has sent, to tell a deaf worker from a slow one.
+"""
+
+from dataclasses import dataclass, field
+
+from pydantic_core import from_json
+
+from windlass.v1 import dispatch_pb2, dispatch_service_pb2, run_pb2
+from windlass_core.domain.errors import InvalidField, ProtocolError
+from windlass_core.domain.limits import (
+    MAX_ITEMS_PER_MESSAGE,
+    MAX_LOG_MESSAGE_BYTES,
+    MAX_NAME_LENGTH,
+    MAX_PAYLOAD_BYTES,
+    MAX_SLOTS,
+)
+from windlass_core.domain.names import check_name, check_worker_id
+from windlass_dispatcher.attempt import Attempt
+
+_MAX_FAILURE_TEXT = 16 * 1024
+_MAX_TRACEBACK = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """Make the worker's state true; the answer is Welcome."""
+
+    hello: dispatch_pb2.Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """These attempts run: (run, lease)."""
+
+    attempts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """These attempts ended: (run, lease, output)."""
+
+    attempts: list[tuple[str, str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """This attempt failed.
+
+    `attempt` is None where another dispatcher delivered it; `rejected`: the worker meant it as
+    completed.
+    """
+
+    run_id: str
+    lease_id: str
+    attempt: Attempt | None
+    failure: run_pb2.Failure
+    released: bool
+    rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Renew the session and reconcile the leases."""
+
+    sequence: int
+    lease_ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepLogs:
+    """Keep these lines."""
+
+    logs: list[dispatch_pb2.TaskLog]
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """No new work for this worker."""
+
+
+Effect = Enrol | Accept | Complete | Fail | Beat | KeepLogs | Drain
+
+
+@dataclass(slots=True)
+class WorkerSession:
+    """One stream's state. Times are monotonic seconds, passed in."""
+
+    accept_timeout_s: float
+    worker_id: str = ""
+    draining: bool = False
+    _attempts: dict[str, Attempt] = field(default_factory=dict)
+    # Leases sent and not yet heard of, oldest first, with the time by which they must be.
+    _unaccepted: dict[str, float] = field(default_factory=dict)
+
+    def receive(self, message: dispatch_service_pb2.ConnectRequest) -> list[Effect]:
+        """What the message asks for. Raises ProtocolError and InvalidField: end the stream then."""
+        kind = message.WhichOneof("message")
+        if (kind == "hello") == bool(self.worker_id):
+            raise ProtocolError("Hello may come only once" if self.worker_id else f"expected Hello first, got {kind}")
+        match kind:
+            case "report":
+                return self._report(message.report)
+            case "heartbeat":
+                return [Beat(message.heartbeat.sequence, list(message.heartbeat.lease_ids))]
+            case "logs":
+                return self._logs(message.logs)
+            case "hello":
+                return self._hello(message.hello)
+            case "draining":
+                self.draining = True
+                return [Drain()]
+            case _:
+                raise ProtocolError("expected a message, got none")
+
+    def deliver(self, attempts: list[Attempt], now: float) -> None:
+        """These go out to the worker now."""
+        deadline = now + self.accept_timeout_s
+        for attempt in attempts:
+            self._attempts[attempt.lease_id] = attempt
+            self._unaccepted[attempt.lease_id] = deadline
+
+    def next_deadline(self) -> float | None:
+        """When the oldest unaccepted attempt makes the worker deaf; None: there is none."""
+        return next(iter(self._unaccepted.values()), None)
+
+    def unaccepted(self) -> list[Attempt]:
+        """The attempts that the worker has not accepted."""
+        return [self._attempts[lease] for lease in self._unaccepted]
+
+    def forget(self, lease_id: str) -> None:
+        """The attempt is over, or no longer this worker's."""
+        self._attempts.pop(lease_id, None)
+        self._unaccepted.pop(lease_id, None)
+
+    def _hello(self, hello: dispatch_pb2.Hello) -> list[Effect]:
+        check_worker_id(hello.worker_id, "hello.worker_id")
+        if not 1 <= hello.slots <= MAX_SLOTS:
+            raise InvalidField(f"hello.slots: expected 1 to {MAX_SLOTS}, got {hello.slots}", "hello.slots")
+        if not hello.workflows:
+            raise InvalidField("hello.workflows: expected at least one", "hello.workflows")
+        if len(hello.name) > MAX_NAME_LENGTH:
+            raise InvalidField(f"hello.name: over {MAX_NAME_LENGTH} characters", "hello.name")
+        for i, queue in enumerate(hello.queues):
+            check_name(queue, f"hello.queues[{i}]")
+        self.worker_id = hello.worker_id
+        self.draining = hello.draining
+        return [Enrol(hello)]
+
+    def _report(self, report: dispatch_pb2.Report) -> list[Effect]:
+        effects: list[Effect] = []
+        accepted = [
+            (self._attempts[lease].run_id, lease)
+            for lease in report.accepted_lease_ids
+            if self._unaccepted.pop(lease, None) is not None
+        ]
+        if accepted:
+            effects.append(Accept(accepted))
+        completed: list[tuple[str, str, bytes]] = []
+        for item in report.completed:
+            output = item.output_json or b"null"
+            wrong = _wrong_output(output)
+            if wrong is None:
+                self.forget(item.lease_id)
+                completed.append((item.run_id, item.lease_id, output))
+            else:
+                effects.append(self._fail(item.run_id, item.lease_id, wrong, rejected=True))
+        if completed:
+            effects.append(Complete(completed))
+        effects += [
+            self._fail(item.run_id, item.lease_id, _cut(item.failure), released=item.released) for item in report.failed
+        ]
+        return effects
+
+    def _fail(
+        self,
+        run_id: str,
+        lease_id: str,
+        failure: run_pb2.Failure,
+        *,
+        released: bool = False,
+        rejected: bool = False,
+    ) -> Fail:
+        attempt = self._attempts.get(lease_id)
+        self.forget(lease_id)
+        return Fail(run_id, lease_id, attempt, failure, released, rejected)
+
+    def _logs(self, logs: dispatch_pb2.Logs) -> list[Effect]:
+        if sum(len(log.lines) for log in logs.logs) > 10 * MAX_ITEMS_PER_MESSAGE:
+            raise ProtocolError(f"expected at most {10 * MAX_ITEMS_PER_MESSAGE} log lines at once")
+        for log in logs.logs:
+            for line in log.lines:
+                line.message = line.message[:MAX_LOG_MESSAGE_BYTES]
+        return [KeepLogs(list(logs.logs))]
+
+
+def _wrong_output(output: bytes) -> run_pb2.Failure | None:
+    """Why an output can't be taken, None where it can."""
+    if len(output) > MAX_PAYLOAD_BYTES:
+        return run_pb2.Failure(
+            type="PayloadTooLarge",
+            message=f"the output has {len(output)} bytes, at most {MAX_PAYLOAD_BYTES} are taken",
+            non_retryable=True,
+        )
+    try:
+        from_json(output, allow_inf_nan=False)
+    except ValueError as error:
+        return run_pb2.Failure(
+            type="SerializationError",
+            message=f"the output is not JSON: {error}",
+            non_retryable=True,
+        )
+    return None
+
+
+def _cut(failure: run_pb2.Failure) -> run_pb2.Failure:
+    """The failure within its limits."""
+    failure.type = failure.type[:MAX_NAME_LENGTH] or "Error"
+    failure.message = failure.message[:_MAX_FAILURE_TEXT]
+    if len(failure.traceback) > _MAX_TRACEBACK:
+        half = _MAX_TRACEBACK // 2
+        failure.traceback = f"{failure.traceback[:half]}\n…\n{failure.traceback[-half:]}"
+    return failure

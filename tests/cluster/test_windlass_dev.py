@@ -1,0 +1,175 @@
+"""`windlass dev` and the command line, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TASKS: Final = """\
+from windlass import Context, Windlass
+
+app = Windlass()
+
+
+@app.task
+def shout(text: str) -> str:
+    return text.upper() + "!"
+
+
+@app.task
+async def wait(ctx: Context) -> None:
+    import asyncio
+
+    await asyncio.Event().wait()
+"""
+
+
+class Development:
+    """`windlass dev` in a folder of its own, on free ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "tasks.py").write_text(_TASKS)
+        self.process: subprocess.Popen[str] | None = None
+        self.lines: list[str] = []
+
+    @property
+    def output(self) -> IO[str]:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def start(self) -> None:
+        """Return when the worker has been given its first stream."""
+        ports = ["--api-port", "0", "--dispatcher-port", "0", "--http-port", "0"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "windlass.cli", "dev", *ports],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.wait_for("connected to the dispatcher")
+
+    def wait_for(self, said: str) -> None:
+        """Read on until a line says it."""
+        for line in self.output:
+            self.lines.append(line)
+            if said in line:
+                return
+        raise AssertionError(f"ended without saying {said!r}:\n{''.join(self.lines)}")
+
+    def stop(self, number: signal.Signals) -> int:
+        """Send a signal and return the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=60)
+        self.lines.append(rest)
+        return self.process.returncode
+
+    def address(self, name: str) -> str:
+        """Read one of the addresses that it greets with."""
+        return next(line.split()[1] for line in reversed(self.lines) if line.split()[:1] == [name])
+
+    def windlass(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command against it."""
+        return subprocess.run(
+            [sys.executable, "-m", "windlass.cli", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "WINDLASS_API_ADDRESS": self.address("api")},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+
+def processes_of_session(text: str) -> list[str]:
+    """List the command lines and environments of all processes that hold `text`."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if text.encode() in told and folder.name != str(os.getpid()):
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.fixture
+def development(tmp_path: Path) -> Iterator[Development]:
+    """Give one that has not been started; whatever happens, it ends."""
+    running = Development(tmp_path)
+    yield running
+    if running.process is not None and running.process.poll() is None:
+        running.stop(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_stops_it_leaves_no_process_behind(development: Development, number: signal.Signals) -> None:
+    """Ctrl-C, SIGTERM and the terminal's end stop store, services and worker."""
+    development.start()
+    address = development.address("api")
+    assert processes_of_session(address)
+    assert development.stop(number) == 0
+    assert "everything has stopped" in development.lines[-1]
+    assert not processes_of_session(address)
+    assert not processes_of_session(str(development.folder))
+
+
+def test_runs_survive_a_restart(development: Development) -> None:
+    """What ended is still listed, and what ran is run again."""
+    development.start()
+    done = development.windlass("run", "shout", "--input", '{"text": "hello"}')
+    assert (done.returncode, json.loads(done.stdout)) == (0, "HELLO!")
+    waiting = development.windlass("run", "wait", "--no-wait").stdout.strip()
+    assert development.stop(signal.SIGINT) == 0
+    development.start()
+    listed = json.loads(development.windlass("runs", "list", "--json").stdout)
+    assert {run["workflow_name"]: run["status"] for run in listed}["shout"] == "COMPLETED"
+    assert development.windlass("runs", "cancel", waiting).returncode == 0
+    shown = json.loads(development.windlass("runs", "get", waiting, "--json").stdout)
+    assert shown["cancel_requested"]
+
+
+def test_a_changed_file_is_what_runs_next(development: Development) -> None:
+    """Also when the worker could not be started in between."""
+    development.start()
+    tasks = development.folder / "tasks.py"
+    tasks.write_text("1 / 0\n")
+    development.wait_for("it starts again on the next change")
+    tasks.write_text(_TASKS.replace("!", "?"))
+    development.wait_for("connected to the dispatcher")
+    done = development.windlass("run", "shout", "--input", '{"text": "hello"}')
+    assert json.loads(done.stdout) == "HELLO?"
+
+
+def test_two_on_one_data_folder_are_refused(development: Development) -> None:
+    """The second would ruin the store of the first."""
+    development.start()
+    second = development.windlass("dev", "--api-port", "0", "--dispatcher-port", "0", "--http-port", "0")
+    assert second.returncode == 2
+    assert "--data-dir" in second.stderr
+
+
+def test_exit_codes_tell_how_a_run_ended(development: Development) -> None:
+    """The ones that docs/command-line.md promises."""
+    development.start()
+    assert development.windlass("run", "shout", "--input", '{"text": 3}').returncode == 5
+    assert development.windlass("run", "no-such-task").returncode == 4
+    assert development.windlass("run", "wait", "--timeout", "0.2").returncode == 7
+    unknown = "01890a5d-ac96-774b-bcce-b302099a8057"
+    assert development.windlass("runs", "get", unknown).returncode == 4
+    assert development.windlass("runs", "get", "no-id").returncode == 2

@@ -1,0 +1,53 @@
+"""One engine for all of these tests, and a worker for those that want one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from windlass import Windlass
+from windlass.testing import Engine, start_engine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+
+class Serving(Protocol):
+    """`async with serving(app):` runs a worker in this process."""
+
+    def __call__(self, app: Windlass, slots: int = 10) -> AbstractAsyncContextManager[None]: ...
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Give them an engine."""
+    with start_engine() as running:
+        yield running
+
+
+@pytest.fixture
+async def app(engine: Engine) -> AsyncIterator[Windlass]:
+    """Give each test an application of its own."""
+    async with Windlass(config=engine.config) as made:
+        yield made
+
+
+@pytest.fixture
+def serving() -> Serving:
+    """Give a way to run a worker for the length of a block."""
+
+    @asynccontextmanager
+    async def serve(app: Windlass, slots: int = 10) -> AsyncIterator[None]:
+        worker = app.worker("fundamentals", slots=slots)
+        await worker.aio_start()
+        assert await asyncio.to_thread(worker.wait_ready, 30)
+        try:
+            yield
+        finally:
+            await worker.aio_stop()
+
+    return serve

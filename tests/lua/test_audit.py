@@ -1,0 +1,78 @@
+"""The audit sees what is wrong: damage of each kind is found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.audit import audit, check_steps
+from windlass_core.domain.phase import Phase
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+_DAMAGES = {
+    "a run falls out of its lane": ("ZPOPMIN", "q:default|default|t/2"),
+    "a lane keeps a run that ended": ("HSET", "r:{ready}", "ph", "X"),
+    "a ring forgets its lane": ("DEL", "ring:default|default|t/2"),
+    "a lane loses its place": ("DEL", "m:default|default|t/2"),
+    "a group does not see its work": ("DEL", "H:{group}/2"),
+    "a worker forgets what it holds": ("DEL", "att:w1"),
+    "a slot is not given back": ("SADD", "s:w1:default", "lease"),
+    "more slots are shown than there are": ("ZADD", "free:{group}", "5", "w1"),
+    "a run holds a lease that nobody knows": ("HSET", "r:{running}", "L", "lease"),
+    "a timer is missing": ("DEL", "T"),
+    "a timer is left": ("ZADD", "T", "1", "ready:{running}"),
+    "a run ends twice": ("RPUSH", "done", "1 {running}", "1 {running}"),
+    "a run is in no list": ("DEL", "ix:default"),
+    "a run failed unseen": ("DEL", "fx:default"),
+    "a key stays behind": ("RPUSH", "log:gone", "line"),
+    "a key belongs to no family": ("SET", "stranger", "1"),
+    "a key has the wrong type": ("SET", "log:{ready}", "1"),
+    "a session is lost": ("DEL", "sess"),
+    "a worker is in no list": ("DEL", "gm:{group}"),
+}
+
+
+@pytest.mark.parametrize("damage", _DAMAGES)
+async def test_damage_is_found(world: World, damage: str) -> None:
+    """Each in a shard that was sound before."""
+    (failed,) = await world.running()
+    await world.fail(failed, "dead")
+    (running,) = await world.running(timeout_ms=9_000)
+    await world.connect(slots=1, held=list((await world.leases(running)).values()))
+    (ready,) = await world.submit()
+    s = await world.look()
+    assert not list(audit(s))
+    names = {"running": running, "ready": ready, "group": s.hash("w:w1")["group"].decode()}
+    command, key, *rest = (word.format(**names) for word in _DAMAGES[damage])
+    redis: Any = world.shard.redis
+    await redis.execute_command(command, world.shard.keys.prefix + key, *rest)
+    assert list(audit(await world.look()))
+
+
+async def test_work_that_nobody_would_match_is_found(world: World) -> None:
+    """A free worker, a run for it, and no mark for the scheduler."""
+    await world.connect()
+    await world.submit()
+    await world.shard.redis.delete(world.shard.keys.of("dirty"))
+    assert list(audit(await world.look()))
+
+
+@pytest.mark.parametrize(
+    ("script", "before", "after"),
+    [
+        ("run_complete", Phase.READY, Phase.COMPLETED),
+        ("run_complete", Phase.COMPLETED, Phase.FAILED),
+        ("run_cancel", Phase.CANCELLED, Phase.READY),
+        ("run_complete", Phase.RUNNING, None),
+        ("runs_expire", Phase.RUNNING, None),
+        ("assign", None, Phase.LEASED),
+        ("run_submit", None, Phase.COMPLETED),
+    ],
+)
+def test_steps_that_the_table_does_not_have_are_found(script: str, before: Phase | None, after: Phase | None) -> None:
+    """A change, a birth or an end that may not be."""
+    told = check_steps(script, {"run": before} if before else {}, {"run": after} if after else {})
+    assert list(told)

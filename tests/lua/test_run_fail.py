@@ -1,0 +1,157 @@
+"""run_fail: attempts ended without an output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.world import NAMESPACE
+from windlass_core.domain.phase import Phase
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+
+async def test_a_retry_without_delay_is_ready_at_once(world: World) -> None:
+    """The next attempt has the next number, and is told how the first one failed."""
+    (run,) = await world.running()
+    first = await world.lease(run)
+    await world.delivered()
+    assert await world.fail(run, "retry", failure=b"why") == "recorded"
+    assert await world.phase(run) == Phase.READY
+    assert await world.match() == 1
+    ((_, attempt),) = await world.delivered()
+    assert (attempt.run_id, attempt.number) == (run, 2)
+    assert attempt.lease_id != first
+    assert [entry.endswith(b"why") for entry in attempt.failures] == [True]
+
+
+async def test_a_retry_with_a_delay_waits_in_backoff(world: World) -> None:
+    """Its slot is free meanwhile."""
+    (run,) = await world.running(timeout_ms=60_000)
+    assert await world.fail(run, "retry", delay_ms=60_000) == "recorded"
+    s = await world.look()
+    assert s.phases()[run] == Phase.BACKOFF
+    assert s.zset("T") == {f"ready:{run}": int(s.hash(f"r:{run}")["t"])}
+    assert s.zset("T")[f"ready:{run}"] > s.now_ms + 30_000
+    assert not s.keys_of("slots")
+    assert await world.match() == 0
+
+
+async def test_the_history_has_every_failed_attempt(world: World) -> None:
+    """Which attempt, which worker, when, and what it said."""
+    (run,) = await world.running()
+    for number in range(1, 4):
+        await world.fail(run, "retry", failure=b"failure %d" % number)
+        await world.match()
+    failures = await world.shard.runs.failures(run)
+    assert [(f.attempt, f.worker_id, f.body) for f in failures] == [
+        (number, "w1", b"failure %d" % number) for number in range(1, 4)
+    ]
+    assert all(0 < f.started_ms <= f.failed_ms for f in failures)
+
+
+async def test_a_dead_attempt_fails_the_run(world: World) -> None:
+    """Those who wait are told the last failure."""
+    (run,) = await world.running(api="a1")
+    assert await world.fail(run, "dead", failure=b"why") == "recorded"
+    assert await world.phase(run) == Phase.FAILED
+    ((told, phase, output, failure, reason),) = await world.outbox()
+    assert (told.decode(), phase, output, reason) == (run, b"F", b"", b"")
+    assert failure.endswith(b"why")
+
+
+async def test_a_release_charges_nothing(world: World) -> None:
+    """The attempt's number is given back, there is no failure, and the run keeps its place."""
+    await world.connect(slots=1)
+    first, second = await world.submit(2)
+    await world.match()
+    assert await world.fail(first, "release") == "recorded"
+    assert await world.shard.runs.failures(first) == []
+    await world.delivered()
+    await world.match()
+    ((_, attempt),) = await world.delivered()
+    assert (attempt.run_id, attempt.number) == (first, 1)
+    assert await world.phase(second) == Phase.READY
+
+
+async def test_a_retried_run_goes_behind_those_that_wait(world: World) -> None:
+    """It is ready since its failure, and not since it was submitted."""
+    await world.connect(slots=1)
+    (first,) = await world.running()
+    (second,) = await world.submit()
+    s = await world.look()
+    while s.now_ms <= int(s.hash(f"r:{second}")["c"]):
+        s = await world.look()
+    await world.fail(first, "retry")
+    await world.delivered()
+    await world.match()
+    assert [attempt.run_id for _, attempt in await world.delivered()] == [second]
+
+
+@pytest.mark.parametrize("verdict", ["retry", "dead", "release"])
+async def test_a_run_that_was_to_be_cancelled_ends_cancelled(world: World, verdict: str) -> None:
+    """No retry of what nobody wants any more."""
+    (run,) = await world.running()
+    await world.cancel(run)
+    assert await world.fail(run, verdict) == "recorded"
+    assert await world.phase(run) == Phase.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("verdict", "again"), [("retry", "duplicate"), ("dead", "duplicate"), ("release", "lease_lost")]
+)
+async def test_the_same_failure_again_is_charged_once(world: World, verdict: str, again: str) -> None:
+    """A worker re-sends until it is acknowledged."""
+    ((run, lease),) = (await world.running()).items()
+    assert await world.fail(run, verdict) == "recorded"
+    history = await world.shard.runs.failures(run)
+    assert await world.shard.runs.fail([(run, lease, "retry", 0, b"again")]) == [again]
+    assert await world.shard.runs.failures(run) == history
+
+
+async def test_a_lost_lease_changes_nothing(world: World) -> None:
+    """Neither a wrong one nor an older attempt's."""
+    ((run, old),) = (await world.running()).items()
+    await world.fail(run, "retry")
+    await world.match()
+    verdicts = await world.shard.runs.fail([(run, old, "dead", 0, b""), (world.mint()[0], old, "dead", 0, b"")])
+    assert verdicts == ["lease_lost", "lease_lost"]
+    assert await world.phase(run) == Phase.LEASED
+
+
+async def test_failing_after_completing_is_a_duplicate(world: World) -> None:
+    """The first report counts."""
+    ((run, lease),) = (await world.running()).items()
+    await world.complete(run)
+    assert await world.shard.runs.fail([(run, lease, "dead", 0, b"")]) == ["duplicate"]
+    assert await world.phase(run) == Phase.COMPLETED
+
+
+async def test_two_hundred_failures_of_several_kinds_go_at_once(world: World) -> None:
+    """The largest batch."""
+    await world.connect(slots=200)
+    leases = await world.leased(200)
+    kinds = ("retry", "dead", "release", "retry")
+    delays = (0, 0, 0, 60_000)
+    items = [(run, lease, kinds[i % 4], delays[i % 4], b"") for i, (run, lease) in enumerate(leases.items())]
+    assert await world.shard.runs.fail(items) == ["recorded"] * 200  # type: ignore[arg-type] # the verdicts are
+    phases = list((await world.look()).phases().values())
+    assert phases.count(Phase.READY) == 100
+    assert phases.count(Phase.FAILED) == phases.count(Phase.BACKOFF) == 50
+    assert await world.match() == 100
+
+
+async def test_an_empty_batch_fails_nothing(world: World) -> None:
+    """Nothing to do."""
+    assert await world.shard.runs.fail([]) == []
+
+
+async def test_the_failed_are_listed_for_the_namespace(world: World) -> None:
+    """Newest last, and nothing else is in the list."""
+    (good, *bad) = await world.running(3)
+    await world.complete(good)
+    for run in bad:
+        await world.fail(run, "dead")
+    assert list((await world.look()).zset(f"fx:{NAMESPACE}")) == bad

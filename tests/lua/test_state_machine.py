@@ -1,0 +1,313 @@
+"""All scripts in any order, against an oracle, audited after each."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import hypothesis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from typing_extensions import override
+
+from tests.support.oracle import HELD, ModelRun, ModelWorker, Oracle
+from tests.support.world import NAMESPACE, World
+from windlass_core.domain.phase import Phase
+from windlass_core.store.shard import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+LATER_MS = 600_000
+WORKERS = st.sampled_from(["w1", "w2"])
+# Of a run: its last lease, an earlier one, or one that it never had.
+LEASES = st.sampled_from(["last", "old", "foreign"])
+
+
+class Scripts(RuleBasedStateMachine):
+    """One shard, one dispatcher, two workers, two tasks."""
+
+    runs = Bundle("runs")
+
+    def __init__(self, shard: Shard, runner: asyncio.Runner) -> None:
+        super().__init__()
+        self._runner = runner
+        self._shard = shard
+        self._world = World(shard)
+        scripts = shard.runs._scripts
+        vars(scripts)["call"] = self._world.audited(partial(type(scripts).call, scripts))
+        self._oracle = Oracle()
+        self._old: dict[str, str] = {}
+
+    @override
+    def teardown(self) -> None:
+        """Leaves nothing behind: everything can still end, and then nothing is left."""
+        left = self._do(self._world.drain_away())
+        assert not {"run", "worker", "group", "lane", "attempts", "slots", "timers"} & set(left.families)
+
+    def _do(self, awaitable: Awaitable[Any]) -> Any:
+        async def wait() -> Any:
+            return await awaitable
+
+        return self._runner.run(wait())
+
+    def _waits(self, *phases: Phase) -> bool:
+        return any(r.phase in phases for r in self._oracle.runs.values())
+
+    def _lease(self, run: str, which: str) -> str:
+        last = self._oracle.runs[run].lease
+        return {"last": last or "none", "old": self._old.get(run, "none"), "foreign": "f" * 32}[which]
+
+    def _note_given(self) -> None:
+        for worker, attempt in self._do(self._world.delivered()):
+            if lease := self._oracle.runs[attempt.run_id].lease:
+                self._old[attempt.run_id] = lease
+            self._oracle.give(attempt.run_id, attempt.lease_id, attempt.number, worker)
+
+    @initialize(target=runs)
+    def begin(self) -> Any:
+        """A dispatcher, a worker for both tasks, and some runs."""
+        self._do(self._shard.redis.flushall())
+        self._do(self._shard.processes.beat("dispatcher", "d1", "127.0.0.1:2", LATER_MS))
+        self._connect("w1", 2, ("a", "b"), [])
+        runs = self._submit(4, "a", 2)
+        self.match()
+        return runs
+
+    @rule(
+        target=runs,
+        count=st.integers(1, 3),
+        task=st.sampled_from("ab"),
+        level=st.integers(1, 4),
+        delayed=st.booleans(),
+        to_start=st.booleans(),
+        timeout=st.booleans(),
+        at_once=st.booleans(),
+    )
+    def submit(
+        self, count: int, task: str, level: int, *, delayed: bool, to_start: bool, timeout: bool, at_once: bool
+    ) -> Any:
+        """New runs, all alike."""
+        return self._submit(
+            count, task, level, delayed=delayed, to_start=to_start, timeout=timeout, leases=count if at_once else 0
+        )
+
+    @rule(target=runs, parent=runs, task=st.sampled_from("ab"), delayed=st.booleans())
+    def submit_child(self, parent: str, task: str, *, delayed: bool) -> Any:
+        """A run below another, which may have ended or be gone."""
+        return self._submit(1, task, 2, delayed=delayed, parent=parent)
+
+    def _submit(
+        self,
+        count: int,
+        task: str,
+        level: int,
+        *,
+        delayed: bool = False,
+        to_start: bool = False,
+        timeout: bool = False,
+        leases: int = 0,
+        parent: str = "",
+    ) -> Any:
+        ids = self._world.mint(count)
+        for run in ids:
+            phase = Phase.SCHEDULED if delayed else Phase.READY
+            self._oracle.submit(run, ModelRun(task, phase, timeout=timeout, to_start=to_start), parent)
+        self._do(
+            self._world.submit(
+                ids=ids,
+                task=task,
+                level=level,
+                delay_ms=LATER_MS if delayed else 0,
+                expires_ms=LATER_MS if to_start else 0,
+                timeout_ms=LATER_MS if timeout else 0,
+                parent=parent,
+                leases=leases,
+            )
+        )
+        return multiple(*ids)
+
+    @rule(
+        worker=WORKERS,
+        slots=st.integers(1, 3),
+        tasks=st.sampled_from([("a",), ("a", "b"), ("a", "b")]),
+        draining=st.sampled_from([False, False, True]),
+        forgets=st.booleans(),
+        run=st.none() | runs,
+    )
+    def connect(
+        self, worker: str, slots: int, tasks: tuple[str, ...], run: str | None, *, draining: bool, forgets: bool
+    ) -> None:
+        """A Hello, with all leases held, or with none, and perhaps with one of some other run."""
+        held = [] if forgets else list(self._oracle.held_by(worker))
+        if run in self._oracle.runs and (lease := self._oracle.runs[run].lease) and lease not in held:
+            held.append(lease)
+        self._connect(worker, slots, tasks, held, draining=draining)
+
+    def _connect(
+        self, worker: str, slots: int, tasks: tuple[str, ...], held: list[str], *, draining: bool = False
+    ) -> None:
+        enrolled = self._do(self._world.connect(worker, slots=slots, tasks=tasks, held=held, draining=draining))
+        expected = self._oracle.connect(worker, ModelWorker(tasks, slots, "d" if draining else "a"), held)
+        again = {attempt[1].decode() for attempt in enrolled.again}
+        assert (set(enrolled.lost), set(enrolled.cancelled), again) == expected
+
+    @rule(worker=WORKERS, how=st.sampled_from(["gone", "draining"]))
+    def leave(self, worker: str, how: Literal["gone", "draining"]) -> None:
+        """A stream's end, or a drain."""
+        if worker in self._oracle.workers:
+            assert self._do(self._world.leave(worker, how)) == 1
+            self._oracle.leave(worker, how)
+
+    @rule(worker=WORKERS)
+    def lose(self, worker: str) -> None:
+        """A session expires."""
+        if worker in self._oracle.workers:
+            held = self._oracle.held_by(worker)
+            self._do(self._world.expire_session(worker))
+            assert self._do(self._world.reap()) == len(held)
+            self._old |= {run: lease for lease, run in held.items()}
+            self._oracle.lose(worker)
+
+    @precondition(lambda self: self._waits(Phase.READY))
+    @rule()
+    def match(self) -> None:
+        """Whoever can gets work."""
+        self._do(self._world.match())
+        self._note_given()
+        self._oracle.check_nothing_waits()
+
+    def _held(self) -> list[tuple[str, str]]:
+        """(run, lease) of the attempts that are under way."""
+        return sorted((run, r.lease) for run, r in self._oracle.runs.items() if r.phase in HELD)
+
+    def _one_held(self, place: int) -> tuple[str, str]:
+        held = self._held()
+        return held[place % len(held)]
+
+    @precondition(lambda self: self._held())
+    @rule(place=st.integers(0, 5))
+    def accept(self, place: int) -> None:
+        """A worker says that it has an attempt."""
+        self._accept(*self._one_held(place))
+
+    @precondition(lambda self: self._held())
+    @rule(place=st.integers(0, 5))
+    def complete(self, place: int) -> None:
+        """An attempt ends with an output; the next one may begin in the same step."""
+        self._complete(*self._one_held(place))
+
+    @precondition(lambda self: self._held())
+    @rule(place=st.integers(0, 5), verdict=st.sampled_from(["retry", "retry", "release", "dead"]), later=st.booleans())
+    def fail(self, place: int, verdict: Any, *, later: bool) -> None:
+        """An attempt ends without one."""
+        self._fail(*self._one_held(place), verdict, later=later)
+
+    @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "complete", "retry", "release", "dead"]))
+    def report(self, run: str, which: str, report: Any) -> None:
+        """Something is said of a run under a lease, which may not be good, or no longer."""
+        if run in self._oracle.runs:
+            lease = self._lease(run, which)
+            if report == "accept":
+                self._accept(run, lease)
+            elif report == "complete":
+                self._complete(run, lease)
+            else:
+                self._fail(run, lease, report, later=False)
+
+    def _accept(self, run: str, lease: str) -> None:
+        assert self._do(self._shard.runs.accept([(run, lease)])) == self._oracle.accept(run, lease)
+
+    def _complete(self, run: str, lease: str) -> None:
+        verdict = self._do(self._shard.runs.complete([(run, lease, b"1")]))
+        assert verdict == [self._oracle.complete(run, lease)]
+
+    def _fail(self, run: str, lease: str, verdict: Any, *, later: bool) -> None:
+        told = self._do(self._shard.runs.fail([(run, lease, verdict, LATER_MS if later else 0, b"")]))
+        assert told == [self._oracle.fail(run, lease, verdict, later=later)]
+        self._old[run] = lease
+
+    @rule(run=runs)
+    def cancel(self, run: str) -> None:
+        """Somebody has enough."""
+        expected = self._oracle.cancel(run) if run in self._oracle.runs else "unknown"
+        assert self._do(self._world.cancel(run)) == [expected]
+
+    @rule(run=runs)
+    def submit_again(self, run: str) -> None:
+        """The answer was lost."""
+        if run in self._oracle.runs:
+            stored = self._do(self._shard.runs.get(NAMESPACE, [run]))[0]
+            same = (run, stored.spec, stored.flow, 1, "v2", 0, 0, 0, False, "")
+            assert self._do(self._shard.runs.submit(NAMESPACE, "a1", [], [same]))[1] == {0: "duplicate"}
+
+    @precondition(lambda self: self._waits(Phase.SCHEDULED, Phase.BACKOFF) or self._oracle.timers_wait())
+    @rule(kinds=st.sampled_from([("ready",), ("start",), ("ready", "start"), ()]))
+    def fire(self, kinds: tuple[str, ...]) -> None:
+        """Time passes for some kinds of timers; children of the cancelled are always due."""
+        for kind in reversed(kinds):
+            self._do(self._world.make_due(kind))
+        self._do(self._world.fire())
+        for kind in kinds:
+            self._oracle.fire(kind)
+        self._oracle.fire("kids")
+
+    @precondition(lambda self: self._oracle.overdue())
+    @rule()
+    def tell_overdue(self) -> None:
+        """Attempts run for too long; the scheduler is told, and nothing else happens."""
+        self._do(self._world.make_due("stop"))
+        fired = self._do(self._shard.scheduling.fire())
+        assert {(overdue.run_id, overdue.lease_id) for overdue in fired.overdue} == self._oracle.overdue()
+        self._do(self._world.fire())
+        self._oracle.fire("kids")
+
+    @precondition(lambda self: any(r.phase.terminal for r in self._oracle.runs.values()))
+    @rule()
+    def expire(self) -> None:
+        """Retention ends for all that has ended."""
+        self._do(self._shard.runs.expire(-1, 1000))
+        self._oracle.expire()
+
+    @invariant()
+    def phases_agree(self) -> None:
+        """Store and oracle see the same, with what was given out by the way."""
+        self._note_given()
+        s = self._do(self._world.look())
+        assert s.phases() == self._oracle.phases()
+        for run, model in self._oracle.runs.items():
+            assert int(s.hash(f"r:{run}").get("n", 0)) == model.attempt
+            if model.phase in HELD:
+                assert s.hash(f"r:{run}")["L"].decode() == model.lease
+
+
+def test_any_order_of_scripts_does_what_the_oracle_says(store_url: str) -> None:
+    """Bounded: a few hundred steps."""
+    with asyncio.Runner() as runner:
+        shard = Shard(store_url)
+        try:
+            run_state_machine_as_test(
+                lambda: Scripts(shard, runner),  # type: ignore[arg-type] # documented: what makes one
+                settings=settings(
+                    max_examples=40,
+                    # To find the shortest story of a failure takes minutes; this one is short enough.
+                    phases=[hypothesis.Phase.generate],
+                    stateful_step_count=40,
+                    deadline=None,
+                    database=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            runner.run(shard.close())

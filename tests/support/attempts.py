@@ -1,0 +1,78 @@
+"""A runner with nothing around it: attempts go in, outcomes come out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from tests.support.fake_dispatcher import assignment
+from windlass.worker.outcome import Completion, FailedAttempt
+from windlass.worker.runner import Runner
+
+if TYPE_CHECKING:
+    from windlass import Windlass
+    from windlass.v1 import dispatch_pb2, run_pb2
+    from windlass.worker.outcome import LoggedLine, Outcome
+
+
+class Attempts:
+    """Runs an app's tasks on the running loop; is itself where they report to."""
+
+    def __init__(self, app: Windlass, slots: int = 4) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._arrived = asyncio.Event()
+        self.runner = Runner(app.tasks, slots, "worker-id", {"zone": "a"}, self._loop, self)
+        self.batches: list[list[Outcome]] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self.lines: list[LoggedLine] = []
+        self.cancelled: list[str] = []
+
+    def start(self, task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_pb2.Assignment:
+        """Start one attempt."""
+        work = assignment(task, input_json, **fields)
+        self.runner.start([work])
+        return work
+
+    async def run(self, task: str, input_json: bytes = b"{}", **fields: Any) -> Outcome:
+        """Start one attempt and wait for its outcome."""
+        return await self.outcome(self.start(task, input_json, **fields))
+
+    async def fail(self, task: str, input_json: bytes = b"{}", **fields: Any) -> run_pb2.Failure:
+        """Start one attempt that has to fail."""
+        outcome = await self.run(task, input_json, **fields)
+        assert isinstance(outcome, FailedAttempt)
+        assert not outcome.released
+        return outcome.failure
+
+    async def complete(self, task: str, input_json: bytes = b"{}", **fields: Any) -> bytes:
+        """Start one attempt that has to complete."""
+        outcome = await self.run(task, input_json, **fields)
+        assert isinstance(outcome, Completion)
+        return outcome.output_json
+
+    async def outcome(self, work: dispatch_pb2.Assignment) -> Outcome:
+        """Wait for the outcome of an attempt."""
+        async with asyncio.timeout(10):
+            while work.lease_id not in self.outcomes:
+                self._arrived.clear()
+                await self._arrived.wait()
+        return self.outcomes[work.lease_id]
+
+    def finished(self, outcomes: list[Outcome]) -> None:
+        """Take outcomes, from any thread."""
+        self._loop.call_soon_threadsafe(self._take, outcomes)
+
+    def log(self, entry: LoggedLine) -> None:
+        """Take a line, from any thread."""
+        self.lines.append(entry)
+
+    def cancel_run(self, lease_id: str, run_id: str) -> None:
+        """Note who cancels itself."""
+        self.cancelled.append(run_id)
+
+    def _take(self, outcomes: list[Outcome]) -> None:
+        self.batches.append(outcomes)
+        for outcome in outcomes:
+            assert outcome.lease_id not in self.outcomes, "reported twice"
+            self.outcomes[outcome.lease_id] = outcome
+        self._arrived.set()

@@ -1,0 +1,188 @@
+"""What must be true of a shard between any two scripts: indexes match, nothing is lost or left."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from windlass_core.domain.levels import LEVELS
+from windlass_core.domain.phase import TRANSITIONS, Phase
+from windlass_core.store.keys import FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.support.snapshot import Snapshot
+
+_FAMILIES = {family.name: family for family in FAMILIES}
+_HELD = (Phase.LEASED, Phase.RUNNING)
+_FIRST = {Phase.SCHEDULED, Phase.READY}
+# What one call of a script may do in two steps: the phase between them.
+_THROUGH = {
+    "run_submit": {Phase.READY},
+    "timers_fire": {Phase.READY},
+}
+
+
+def check_steps(script: str, before: Mapping[str, Phase], after: Mapping[str, Phase]) -> Iterator[str]:
+    """Changes of phase that the table does not have."""
+    through = _THROUGH.get(script, set())
+    for run, phase in after.items():
+        if run not in before:
+            born = _FIRST | {step for p in through for step in TRANSITIONS[p]}
+            if script != "run_submit" or phase not in born:
+                yield f"{script}: {run} began as {phase.name}"
+            continue
+        was = before[run]
+        reachable = {*TRANSITIONS[was], *(step for p in through & set(TRANSITIONS[was]) for step in TRANSITIONS[p])}
+        if phase != was and phase not in reachable:
+            yield f"{script}: {run} went from {was.name} to {phase.name}"
+    for run in before.keys() - after.keys():
+        if script != "runs_expire" or not before[run].terminal:
+            yield f"{script}: {run} was deleted while {before[run].name}"
+
+
+def audit(s: Snapshot) -> Iterator[str]:
+    """All that is wrong."""
+    yield from _keys(s)
+    yield from _runs(s)
+    yield from _lanes(s)
+    yield from _workers(s)
+    yield from _timers(s)
+
+
+def _keys(s: Snapshot) -> Iterator[str]:
+    for key in s.strangers:
+        yield f"key {key} belongs to no family"
+    for name, keys in s.families.items():
+        for key in keys:
+            if s.kinds[key] != _FAMILIES[name].type:
+                yield f"key {key} is a {s.kinds[key]}, {name} is a {_FAMILIES[name].type}"
+    if len(s.list("wake")) > 1:
+        yield "more than one wake-up is under way"
+
+
+def _runs(s: Snapshot) -> Iterator[str]:
+    done = [entry.partition(" ")[2] for entry in s.list("done")]
+    ended = set(done)
+    if len(ended) != len(done):
+        yield "a run has ended twice"
+    for (run,) in s.keys_of("run").values():
+        yield from _run(s, run, ended)
+    owned = {**s.keys_of("failures"), **s.keys_of("waiters"), **s.keys_of("children"), **s.keys_of("log")}
+    for key, (run,) in owned.items():
+        if f"r:{run}" not in s.values:
+            yield f"key {key} is left of a run that is gone"
+    for family in ("runs_by_time", "failed_by_time"):
+        for key in s.keys_of(family):
+            yield from (f"{run} is in {key} and gone" for run in s.zset(key) if f"r:{run}" not in s.values)
+
+
+def _run(s: Snapshot, run: str, ended: set[str]) -> Iterator[str]:
+    fields = s.hash(f"r:{run}")
+    phase = Phase(fields["ph"].decode())
+    flow, level = fields["f"].decode(), fields["p"].decode()
+    namespace = flow.partition("|")[0]
+    worker, lease = fields.get("wk", b"").decode(), fields.get("L", b"").decode()
+    if (run in ended) != phase.terminal:
+        yield f"{run} is {phase.name}, and in the list of the ended: {run in ended}"
+    if (run in s.zset(f"q:{flow}/{level}")) != (phase == Phase.READY):
+        yield f"{run} is {phase.name}, and in its lane: {phase != Phase.READY}"
+    if (s.hash(f"att:{worker}").get(lease) == run.encode()) != (phase in _HELD):
+        yield f"{run} is {phase.name}, and held by a worker: {phase not in _HELD}"
+    if run not in s.zset(f"ix:{namespace}"):
+        yield f"{run} is in no list of runs"
+    if (run in s.zset(f"fx:{namespace}")) != (phase == Phase.FAILED):
+        yield f"{run} is {phase.name}, and in the list of the failed: {phase != Phase.FAILED}"
+    if phase.terminal and f"wt:{run}" in s.values:
+        yield f"{run} has ended and is still waited for"
+
+
+def _lanes(s: Snapshot) -> Iterator[str]:
+    for (lane,) in s.keys_of("lane").values():
+        yield from _lane(s, lane)
+    for family in ("lane_meta", "ring"):
+        for key, parts in s.keys_of(family).items():
+            if f"q:{'/'.join(parts)}" not in s.values:
+                yield f"key {key} is left of an empty lane"
+    for key, (group, level) in s.keys_of("heads").items():
+        for flow in s.zset(key):
+            if f"ring:{flow}/{level}" not in s.values:
+                yield f"group {group} sees flow {flow}, which has nothing at level {level}"
+
+
+def _lane(s: Snapshot, lane: str) -> Iterator[str]:
+    for run in s.zset(f"q:{lane}"):
+        if s.hash(f"r:{run}").get("ph") != Phase.READY.value.encode():
+            yield f"{run} is in lane {lane} and not ready"
+    if s.list(f"ring:{lane}") != [lane]:
+        yield f"lane {lane} has runs, and its ring is {s.list(f'ring:{lane}')}"
+    if s.hash(f"m:{lane}") != {"at": b"ring"}:
+        yield f"lane {lane} has runs, and is said to be at {s.hash(f'm:{lane}')}"
+    flow, _, level = lane.rpartition("/")
+    for group in s.set(f"fg:{flow}"):
+        if flow not in s.zset(f"H:{group}/{level}"):
+            yield f"lane {lane} has runs that group {group} does not see"
+
+
+def _workers(s: Snapshot) -> Iterator[str]:
+    groups = {parts[0] for parts in s.keys_of("group").values()}
+    for family in ("attempts", "slots"):
+        for key, parts in s.keys_of(family).items():
+            if f"w:{parts[0]}" not in s.values:
+                yield f"key {key} is left of a worker that is gone"
+    for family in ("group_tasks", "group_flows", "group_workers", "free", "heads"):
+        for key, parts in s.keys_of(family).items():
+            if parts[0] not in groups:
+                yield f"key {key} is left of a group that is gone"
+    yield from (f"group {group} is to be matched and gone" for group in s.set("dirty") - groups)
+    for key, (worker,) in s.keys_of("worker").items():
+        yield from _worker(s, worker, s.hash(key))
+    for group in groups:
+        free = any(_alive(s, worker) for worker in s.zset(f"free:{group}"))
+        work = any(s.zset(f"H:{group}/{level}") for level in LEVELS)
+        if free and work and group not in s.set("dirty"):
+            yield f"group {group} has free slots and work, and nobody is to match it"
+
+
+def _alive(s: Snapshot, worker: str) -> bool:
+    dispatcher = s.hash(f"w:{worker}")["disp"].decode()
+    return s.zset("pres:dispatcher").get(dispatcher, 0) > s.now_ms
+
+
+def _worker(s: Snapshot, worker: str, fields: dict[str, bytes]) -> Iterator[str]:
+    attempts = {lease: run.decode() for lease, run in s.hash(f"att:{worker}").items()}
+    slots, group = s.set(f"s:{worker}:default"), fields["group"].decode()
+    if slots != set(attempts):
+        yield f"{worker} holds {sorted(attempts)}, and its slots are taken by {sorted(slots)}"
+    for lease, run in attempts.items():
+        of_run = s.hash(f"r:{run}")
+        if (of_run.get("L"), of_run.get("wk")) != (lease.encode(), worker.encode()):
+            yield f"{worker} holds {run} under a lease that is not its own"
+    if worker not in s.zset("sess"):
+        yield f"{worker} has no session"
+    if worker not in s.set(f"ws:{fields['ns'].decode()}") or worker not in s.set(f"gm:{group}"):
+        yield f"{worker} is in no list of workers"
+    takes_work = fields["st"] == b"a"
+    free = int(fields["slots"]) - len(slots) if takes_work else 0
+    shown = s.zset(f"free:{group}").get(worker, 0)
+    # Matching drops the workers of a dispatcher that is gone.
+    if shown != max(free, 0) and (shown or _alive(s, worker)):
+        yield f"{worker} has {free} free slots, and {shown:g} are shown"
+
+
+def _timers(s: Snapshot) -> Iterator[str]:
+    timers = set(s.zset("T"))
+    wanted: set[str] = set()
+    for key, (run,) in s.keys_of("run").items():
+        fields = s.hash(key)
+        phase = Phase(fields["ph"].decode())
+        if phase in {Phase.SCHEDULED, Phase.BACKOFF}:
+            wanted.add(f"ready:{run}")
+        if "xs" in fields and not phase.terminal:
+            wanted.add(f"start:{run}")
+        if "x" in fields and phase in _HELD:
+            wanted.add(f"stop:{run}:{fields['L'].decode()}")
+    kept = {member for member in timers if not re.match(r"kids:", member)}
+    yield from (f"timer {member} is missing" for member in wanted - kept)
+    yield from (f"timer {member} is left" for member in kept - wanted)

@@ -1,0 +1,41 @@
+"""Owns the fences that negative controls take out, and how a cluster is started without them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    #: Script → what to replace in it: text, replacement.
+    Fence: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
+
+FENCES: Final[dict[str, Fence]] = {
+    "a completion needs the exact lease": {"run_complete": [("if f[2] ~= lease then", "if false then")]},
+    "an expired session's work is queued again": {"sessions_reap": [("  requeue_uncharged(run, r)\n", "")]},
+    "a Hello brings back what is leased and not held": {
+        "worker_hello": [("again[#again + 1] = describe(run, lease, tonumber(f[1]), r)", "")]
+    },
+    "a Hello keeps what is held": {"worker_hello": [("if is_held[lease] then", "if false then")]},
+    "a dead scheduler's shard falls free": {
+        "scheduler_beat": [
+            ("if own[1] and not mine and left > 0 and left <= ttl then", "if own[1] and not mine then"),
+            ("return cmsgpack.pack({ false, false, left })", "return cmsgpack.pack({ false, false, ttl })"),
+        ]
+    },
+    "a run that is there is not stored again": {
+        "run_submit": [("if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then", "if false then")]
+    },
+}
+
+
+def doctored(fence: Fence) -> dict[str, str]:
+    """Settings for a cluster whose services have a fence taken out of their scripts."""
+    paths = [str(Path(__file__).parent / "doctored"), os.environ.get("PYTHONPATH", "")]
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "DOCTORED_SCRIPTS": json.dumps(fence),
+    }

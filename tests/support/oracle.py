@@ -1,0 +1,203 @@
+"""What the scripts are to do, said in plain Python: the state machine's second opinion.
+
+Leaves open which ready run a free worker gets first; says who may get what, and what follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from windlass_core.domain.limits import MAX_CRASHES, MAX_LOSSES
+from windlass_core.domain.phase import Phase
+
+HELD = (Phase.LEASED, Phase.RUNNING)
+
+
+@dataclass
+class ModelRun:
+    """A run. `lease` is that of its last attempt, "" where that was given back uncharged."""
+
+    task: str
+    phase: Phase
+    timeout: bool = False
+    to_start: bool = False
+    attempt: int = 0
+    lease: str = ""
+    worker: str = ""
+    cancelled: bool = False
+    crashes: int = 0
+    losses: int = 0
+    children: set[str] = field(default_factory=set)
+
+    def holds(self, lease: str) -> bool:
+        """Whether an attempt under this lease is under way."""
+        return self.phase in HELD and self.lease == lease
+
+    def give_back(self) -> None:
+        """Into its queue, uncharged."""
+        self.phase, self.attempt, self.lease = Phase.READY, self.attempt - 1, ""
+
+    def finish(self, phase: Phase) -> None:
+        """To its end, or to that which was asked for first."""
+        self.phase = Phase.CANCELLED if self.cancelled else phase
+
+
+@dataclass
+class ModelWorker:
+    """A worker. `state` is `a`, `d` or `g`."""
+
+    tasks: tuple[str, ...]
+    slots: int
+    state: str
+
+
+class Oracle:
+    """Runs and workers by their ids."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, ModelRun] = {}
+        self.workers: dict[str, ModelWorker] = {}
+        self._to_cancel_children_of: set[str] = set()
+
+    def held_by(self, worker: str) -> dict[str, str]:
+        """Lease → run of the attempts that a worker holds."""
+        return {r.lease: run for run, r in self.runs.items() if r.phase in HELD and r.worker == worker}
+
+    def phases(self) -> dict[str, Phase]:
+        """Run → phase."""
+        return {run: r.phase for run, r in self.runs.items()}
+
+    def submit(self, run: str, model: ModelRun, parent: str) -> None:
+        """A new run."""
+        self.runs[run] = model
+        mother = self.runs.get(parent)
+        if mother is None:
+            return
+        if mother.cancelled:
+            self._end_cancelled(model)
+        else:
+            mother.children.add(run)
+
+    def give(self, run: str, lease: str, number: int, worker: str) -> None:
+        """A worker was given an attempt: it must be one that may."""
+        r, w = self.runs[run], self.workers[worker]
+        assert r.phase == Phase.READY
+        assert number == r.attempt + 1
+        assert w.state == "a"
+        assert r.task in w.tasks
+        assert len(self.held_by(worker)) < w.slots
+        r.phase, r.lease, r.attempt, r.worker, r.to_start = Phase.LEASED, lease, number, worker, False
+
+    def check_nothing_waits(self) -> None:
+        """After matching: no run waits that a free worker could take."""
+        for name, w in self.workers.items():
+            if w.state == "a" and len(self.held_by(name)) < w.slots:
+                assert not [r for r in self.runs.values() if r.phase == Phase.READY and r.task in w.tasks]
+
+    def connect(self, worker: str, model: ModelWorker, held: list[str]) -> tuple[set[str], set[str], set[str]]:
+        """A Hello. Gives the leases lost, to cancel, and to deliver again."""
+        self.workers[worker] = model
+        own = self.held_by(worker)
+        for lease in own.keys() & set(held):
+            self.runs[own[lease]].phase = Phase.RUNNING
+        cancels = {lease for lease in own.keys() & set(held) if self.runs[own[lease]].cancelled}
+        return set(held) - own.keys(), cancels, own.keys() - set(held)
+
+    def leave(self, worker: str, how: Literal["gone", "draining"]) -> None:
+        """A stream's end, or a drain."""
+        w = self.workers[worker]
+        if how == "gone" and w.state == "d" and not self.held_by(worker):
+            del self.workers[worker]
+        else:
+            w.state = how[0]
+
+    def accept(self, run: str, lease: str) -> int:
+        """How many attempts start to run."""
+        r = self.runs[run]
+        if not (r.holds(lease) and r.phase == Phase.LEASED):
+            return 0
+        r.phase = Phase.RUNNING
+        return 1
+
+    def complete(self, run: str, lease: str) -> str:
+        """The verdict on an output."""
+        r = self.runs[run]
+        if r.holds(lease):
+            r.finish(Phase.COMPLETED)
+            return "recorded"
+        return "duplicate" if r.lease == lease and r.phase.terminal else "lease_lost"
+
+    def fail(self, run: str, lease: str, verdict: str, *, later: bool) -> str:
+        """The verdict on a failure."""
+        r = self.runs[run]
+        if not r.holds(lease):
+            return "duplicate" if r.lease == lease else "lease_lost"
+        if r.cancelled or verdict == "dead":
+            r.finish(Phase.FAILED)
+        elif verdict == "release":
+            r.give_back()
+        else:
+            r.phase = Phase.BACKOFF if later else Phase.READY
+        return "recorded"
+
+    def cancel(self, run: str) -> str:
+        """The outcome of a cancel."""
+        r = self.runs[run]
+        if r.phase.terminal:
+            return "ended"
+        if r.children:
+            self._to_cancel_children_of.add(run)
+        if r.phase in HELD:
+            r.cancelled = True
+            return "requested"
+        self._end_cancelled(r)
+        return "cancelled"
+
+    def lose(self, worker: str) -> None:
+        """A worker's session has expired and was reaped."""
+        held = self.held_by(worker)
+        for run in held.values():
+            r = self.runs[run]
+            if r.cancelled:
+                r.finish(Phase.CANCELLED)
+                continue
+            is_crash = r.phase == Phase.RUNNING and len(held) == 1
+            r.crashes += is_crash
+            r.losses += not is_crash
+            if r.crashes == MAX_CRASHES or r.losses == MAX_LOSSES:
+                r.finish(Phase.FAILED)
+                continue
+            r.give_back()
+        del self.workers[worker]
+
+    def fire(self, kind: str) -> None:
+        """All timers of a kind have fired, and those that cancel children, down to the last."""
+        for r in self.runs.values():
+            if kind == "ready" and r.phase in {Phase.SCHEDULED, Phase.BACKOFF}:
+                r.phase = Phase.READY
+            if kind == "start" and r.to_start and r.phase in {Phase.SCHEDULED, Phase.READY}:
+                self._end_cancelled(r)
+        while self._to_cancel_children_of:
+            mother = self.runs.get(self._to_cancel_children_of.pop())
+            if mother is not None:
+                children, mother.children = mother.children, set()
+                for child in children & self.runs.keys():
+                    self.cancel(child)
+
+    def overdue(self) -> set[tuple[str, str]]:
+        """(run, lease) of the attempts that have a time to stop."""
+        return {(run, r.lease) for run, r in self.runs.items() if r.phase in HELD and r.timeout}
+
+    def timers_wait(self) -> bool:
+        """Whether any run has a time to start, or children that are to be cancelled."""
+        return bool(self._to_cancel_children_of) or any(r.to_start for r in self.runs.values())
+
+    def expire(self) -> None:
+        """Ended runs are deleted."""
+        self.runs = {run: r for run, r in self.runs.items() if not r.phase.terminal}
+
+    @staticmethod
+    def _end_cancelled(r: ModelRun) -> None:
+        r.cancelled = True
+        r.phase = Phase.CANCELLED

@@ -1,0 +1,266 @@
+"""A shard as its users drive it, in few words; what the scripts leave behind is audited every time.
+
+Time is the store's: tests move the due times of sessions and timers, and never wait for them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING, Any
+
+from tests.support.audit import audit, check_steps
+from tests.support.snapshot import Snapshot, take
+from windlass_core.domain.names import flow_name, mint_run_id
+from windlass_core.randomness import mint_ids
+from windlass_core.store.scripts import unpack
+from windlass_core.store.workers import Enrolled, Enrolment
+from windlass_dispatcher.attempt import Attempt, to_attempt
+from windlass_dispatcher.enrolment import group_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from windlass_core.domain.phase import Phase
+    from windlass_core.store.shard import Shard
+
+NAMESPACE = "default"
+_BEGIN_MS = 1_700_000_000_000
+
+
+def flow_of(task: str = "t", queue: str = "default", namespace: str = NAMESPACE) -> str:
+    """The flow of a task's runs."""
+    return flow_name(namespace, queue, task)
+
+
+class World:
+    """One shard. Runs get rising ids, so that those of one millisecond keep their order."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+        self.sessions: dict[str, str] = {}
+        self._ids = itertools.count()
+        self._connections = itertools.count(1)
+        self._phases: dict[str, Phase] = {}
+
+    def audited(self, call: Callable[[str, object], Awaitable[Any]]) -> Callable[[str, object], Awaitable[Any]]:
+        """The caller of scripts, with an audit after each."""
+
+        async def call_and_audit(name: str, argument: object) -> Any:
+            reply = await call(name, argument)
+            after = await self.look()
+            phases = after.phases()
+            wrong = [*check_steps(name, self._phases, phases), *audit(after)]
+            assert not wrong, "\n".join(wrong)
+            self._phases = phases
+            return reply
+
+        return call_and_audit
+
+    async def look(self) -> Snapshot:
+        """All that is in the store."""
+        return await take(self.shard)
+
+    # --- Runs
+
+    def mint(self, count: int = 1) -> list[str]:
+        """Ids for runs."""
+        return [mint_run_id(_BEGIN_MS + next(self._ids), os.urandom(10)) for _ in range(count)]
+
+    async def submit(
+        self,
+        count: int = 1,
+        *,
+        ids: Sequence[str] | None = None,
+        task: str = "t",
+        queue: str = "default",
+        namespace: str = NAMESPACE,
+        level: int = 2,
+        delay_ms: int = 0,
+        expires_ms: int = 0,
+        timeout_ms: int = 0,
+        api: str = "",
+        parent: str = "",
+        spec: bytes = b"spec",
+        leases: int = 0,
+    ) -> list[str]:
+        """Submits runs alike and gives their ids. `api` waits for them; `leases` match at once."""
+        runs = list(ids) if ids is not None else self.mint(count)
+        flow = flow_of(task, queue, namespace)
+        _epoch, verdicts = await self.shard.runs.submit(
+            namespace,
+            api or "a1",
+            mint_ids(leases),
+            [(r, spec, flow, level, "v1", delay_ms, expires_ms, timeout_ms, bool(api), parent) for r in runs],
+        )
+        assert not verdicts
+        return runs
+
+    async def leased(self, count: int = 1, *, worker: str = "w1", **options: Any) -> dict[str, str]:
+        """Run → lease of new runs that a worker has been given; it is connected if need be."""
+        if worker not in self.sessions:
+            await self.connect(worker)
+        runs = await self.submit(count, **options)
+        await self.match()
+        return await self.leases(*runs)
+
+    async def running(self, count: int = 1, *, worker: str = "w1", **options: Any) -> dict[str, str]:
+        """Run → lease of new runs that a worker has accepted."""
+        leases = await self.leased(count, worker=worker, **options)
+        assert await self.shard.runs.accept(list(leases.items())) == count
+        return leases
+
+    async def phase(self, run: str) -> Phase:
+        """Where a run stands."""
+        return (await self.look()).phases()[run]
+
+    async def phases(self, runs: Sequence[str]) -> set[Phase]:
+        """Where runs stand."""
+        phases = (await self.look()).phases()
+        return {phases[run] for run in runs}
+
+    async def field(self, run: str, name: str) -> bytes | None:
+        """One field of a run's hash."""
+        return (await self.look()).hash(f"r:{run}").get(name)
+
+    async def lease(self, run: str) -> str:
+        """The lease of a run's last attempt."""
+        return (await self.leases(run))[run]
+
+    async def leases(self, *runs: str) -> dict[str, str]:
+        """Run → lease of its last attempt."""
+        s = await self.look()
+        return {run: s.hash(f"r:{run}").get("L", b"").decode() for run in runs}
+
+    async def complete(self, *runs: str, output: bytes = b"1") -> list[str]:
+        """Ends runs under their leases."""
+        leases = await self.leases(*runs)
+        return [*await self.shard.runs.complete([(run, lease, output) for run, lease in leases.items()])]
+
+    async def fail(self, run: str, verdict: Any = "retry", delay_ms: int = 0, failure: bytes = b"broke") -> str:
+        """Ends an attempt badly."""
+        return (await self.shard.runs.fail([(run, await self.lease(run), verdict, delay_ms, failure)]))[0]
+
+    async def cancel(self, *runs: str, reason: str = "stop") -> list[str]:
+        """Cancels runs."""
+        return await self.shard.runs.cancel(NAMESPACE, reason, list(runs))
+
+    # --- Workers and matching
+
+    async def connect(
+        self,
+        worker: str = "w1",
+        *,
+        slots: int = 10,
+        tasks: Sequence[str] = ("t",),
+        queues: Sequence[str] = (),
+        dispatcher: str = "d1",
+        held: Sequence[str] = (),
+        draining: bool = False,
+        ttl_ms: int = 15_000,
+        namespace: str = NAMESPACE,
+    ) -> Enrolled:
+        """A worker's Hello, under a session of its own."""
+        session = f"{worker}-session-{next(self._connections)}"
+        enrolled = await self.shard.workers.hello(
+            Enrolment(
+                namespace=namespace,
+                worker_id=worker,
+                session_id=session,
+                dispatcher=dispatcher,
+                slots=slots,
+                group=group_name(namespace, sorted(tasks), sorted(queues)),
+                tasks=sorted(tasks),
+                queues=sorted(queues),
+                info=b"info",
+                held=list(held),
+                draining=draining,
+                ttl_ms=ttl_ms,
+            )
+        )
+        assert enrolled is not None
+        self.sessions[worker] = session
+        return enrolled
+
+    async def leave(self, worker: str, how: Any = "gone") -> int:
+        """A worker's stream ends, or it drains."""
+        return await self.shard.workers.leave([(worker, self.sessions[worker], how)])
+
+    async def match(self) -> int:
+        """Matches until nothing is left to match, and gives how many attempts were given out."""
+        given, more = 0, True
+        while more:
+            assigned = await self.shard.scheduling.assign(mint_ids(200))
+            given, more = given + assigned.given, assigned.more
+        return given
+
+    async def inbox(self, dispatcher: str = "d1") -> list[list[Any]]:
+        """What a dispatcher was to deliver; it is taken."""
+        return await self._take("inbox", dispatcher)
+
+    async def delivered(self, dispatcher: str = "d1") -> list[tuple[str, Attempt]]:
+        """(worker, attempt) of all assignments to a dispatcher, in their order; they are taken."""
+        entries = [entry for entry in await self.inbox(dispatcher) if entry[0] == b"assign"]
+        return [(entry[1].decode(), to_attempt(attempt)) for entry in entries for attempt in entry[3]]
+
+    async def outbox(self, api: str = "a1") -> list[list[Any]]:
+        """What an api was told; it is taken."""
+        return await self._take("outbox", api)
+
+    async def _take(self, family: str, inc: str) -> list[list[Any]]:
+        key = self.shard.keys.of(family, inc=inc)
+        entries: Any = await self.shard.redis.lrange(key, 0, -1)
+        await self.shard.redis.delete(key)
+        return [unpack(entry) for entry in entries]
+
+    # --- Time
+
+    async def expire_session(self, *workers: str) -> None:
+        """Lets sessions have expired long ago."""
+        if workers:
+            await self.shard.redis.zadd(self.shard.keys.of("sessions"), dict.fromkeys(workers, 1), xx=True)
+
+    async def lapse(self, service: str, inc: str) -> None:
+        """Lets a process's presence have expired long ago."""
+        await self.shard.redis.zadd(self.shard.keys.of("presence", service=service), {inc: 1}, xx=True)
+
+    async def make_due(self, kind: str) -> None:
+        """Lets all timers of a kind be due, in the order that they had."""
+        members = [member for member in (await self.look()).zset("T") if member.startswith(f"{kind}:")]
+        scores = {member: place for place, member in enumerate(members, start=1)}
+        if scores:
+            await self.shard.redis.zadd(self.shard.keys.of("timers"), scores, xx=True)
+
+    async def fire(self) -> int:
+        """Does what is due, and gives how many timers that were."""
+        fired, all_fired = await self.shard.scheduling.fire(), 0
+        while fired.count:
+            all_fired += fired.count
+            fired = await self.shard.scheduling.fire()
+        return all_fired
+
+    async def reap(self) -> int:
+        """Takes back what expired sessions held, and gives how many attempts that were."""
+        taken_all, more = 0, True
+        while more:
+            taken, more = await self.shard.scheduling.reap(b"lost", b"crashed")
+            taken_all += taken
+        return taken_all
+
+    async def drain_away(self) -> Snapshot:
+        """Ends every run and every worker, expires the runs, and gives what is left."""
+        runs = list((await self.look()).phases())
+        for first in range(0, len(runs), 1000):
+            await self.cancel(*runs[first : first + 1000])
+        held = [run for run, phase in (await self.look()).phases().items() if not phase.terminal]
+        if held:
+            await self.complete(*held)
+        await self.make_due("kids")
+        await self.fire()
+        workers = [parts[0] for parts in (await self.look()).keys_of("worker").values()]
+        await self.expire_session(*workers)
+        await self.reap()
+        more = True
+        while more:
+            _deleted, more = await self.shard.runs.expire(-1, 1000)
+        return await self.look()

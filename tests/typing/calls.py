@@ -1,0 +1,135 @@
+# ruff: noqa: D103 - these stand for what users write
+"""What type checkers make of the SDK. Never run: `test_types.py` has it checked.
+
+Each `type: ignore` is a mistake that has to be found; an unused one is an error itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_type
+
+from pydantic import BaseModel
+
+from windlass import Context, Priority, TaskRunRef, Windlass, WindlassError, WorkflowRunRef
+from windlass.model_task import ModelTask
+
+if TYPE_CHECKING:
+    from windlass.plain_task import PlainTask
+
+
+class Image(BaseModel):
+    url: str
+
+
+@dataclass
+class Size:
+    width: int
+
+
+app = Windlass()
+
+
+@app.task(name="process-image", input_validator=Image, retries=5, backoff_factor=2.0)
+async def process_image(input: Image, ctx: Context) -> Size:
+    return Size(len(input.url))
+
+
+@app.task
+async def bare_model(input: Image, ctx: Context) -> Size:
+    return Size(1)
+
+
+@app.task(retries=1)
+def sync_model(input: Image, ctx: Context) -> Size:
+    return Size(1)
+
+
+@app.task
+def resize(path: str, width: int = 3) -> Size:
+    return Size(width)
+
+
+@app.task(queue="fast")
+async def resize_async(path: str, width: int = 3) -> Size:
+    return Size(width)
+
+
+@app.task
+def with_context(ctx: Context, path: str) -> Size:
+    return Size(1)
+
+
+@app.task
+async def only_context(ctx: Context) -> None: ...
+
+
+@app.task
+def nothing() -> int:
+    return 1
+
+
+assert_type(process_image, ModelTask[Image, Size, Coroutine[Any, Any, Size]])
+assert_type(bare_model, ModelTask[Image, Size, Coroutine[Any, Any, Size]])
+assert_type(sync_model, ModelTask[Image, Size, Size])
+
+assert_type(process_image.run(Image(url="a")), Size)
+assert_type(process_image.run(), Size)
+assert_type(process_image.run(Image(url="a"), timeout="5m", priority=Priority.HIGH), Size)
+assert_type(process_image.run(Image(url="a"), wait_for_result=False), TaskRunRef[Size])
+assert_type(process_image.run(Image(url="a"), wait_for_result=False).result(timeout=5), Size)
+assert_type(process_image.delay(Image(url="a"), queue="q"), TaskRunRef[Size])
+assert_type(process_image.options(priority=Priority.LOW).run(Image(url="a")), Size)
+assert_type(process_image.mock_run(Image(url="a"), retry_count=1), Size)
+assert_type(sync_model(Image(url="a")), Size)
+
+process_image.run("a")  # type: ignore[call-overload]
+process_image.run(Image(url="a"), prioritty=1)  # type: ignore[call-overload]
+process_image.run(Image(url="a"), timeout=[])  # type: ignore[call-overload]
+
+items = [process_image.create_bulk_run_item(Image(url="a"), priority=Priority.LOW)]
+assert_type(process_image.run_many(items), list[Size])
+assert_type(process_image.run_many(items, return_exceptions=True), list[Size | WindlassError])
+assert_type(process_image.run_many(items, wait_for_result=False), list[TaskRunRef[Size]])
+
+assert_type(resize.run("a"), Size)
+assert_type(resize.run("a", width=3), Size)
+assert_type(resize("a", 3), Size)
+assert_type(resize.delay("a"), TaskRunRef[Size])
+assert_type(resize.options(timeout=3).run("a"), Size)
+assert_type(resize.run_many([resize.create_bulk_run_item("a")]), list[Size])
+assert_type(with_context.run("a"), Size)
+assert_type(with_context("a"), Size)
+assert_type(nothing.run(), int)
+
+resize.run(3)  # type: ignore[arg-type]
+resize.run("a", height=3)  # type: ignore[call-arg]
+resize.run("a", priority=Priority.LOW)  # type: ignore[call-arg]
+with_context.run()  # type: ignore[call-arg]
+
+assert_type(app.enqueue("x", [1]), WorkflowRunRef[Any])
+
+
+async def calls() -> None:
+    assert_type(await process_image.aio_run(Image(url="a")), Size)
+    assert_type(await process_image.aio_run(Image(url="a"), wait_for_result=False), TaskRunRef[Size])
+    assert_type(await resize.aio_run("a"), Size)
+    assert_type(await resize_async.aio_run("a", 3), Size)
+    assert_type(await resize_async("a"), Size)
+    assert_type(await bare_model(Image(url="a")), Size)
+    assert_type(await only_context.aio_run(), None)
+    assert_type(await (await resize.aio_delay("a")).aio_result(), Size)
+    assert_type(await process_image.aio_run_many(items), list[Size])
+    await resize.aio_run()  # type: ignore[call-arg]
+
+
+@app.task(nme="x")  # type: ignore[call-overload, untyped-decorator]
+def misspelt() -> None: ...
+
+
+@app.task(input_validator=Image)  # type: ignore[arg-type]
+def wrong_input(input: Size, ctx: Context) -> None: ...  # refused at decoration too
+
+
+takes_plain: PlainTask[[str], Size] = with_context

@@ -1,0 +1,122 @@
+"""What a submission must look like, and what is stored of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
+from windlass_api.submission import check_submission
+from windlass_core.domain.definition import Definition, check_definition
+from windlass_core.domain.errors import InvalidField, TooLarge
+from windlass_core.domain.limits import MAX_DURATION_MS, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
+from windlass_core.domain.names import check_run_id, mint_run_id
+
+RUN = mint_run_id(1, b"0123456789")
+OTHER = mint_run_id(2, b"0123456789")
+
+
+def _definition(**fields: Any) -> Definition:
+    task = workflow_pb2.TaskDefinition(name="a", execution_timeout_ms=7, schedule_timeout_ms=8)
+    return check_definition(workflow_pb2.WorkflowDefinition(name="a", tasks=[task], **fields), "w")
+
+
+def _check(run_id: str = RUN, definition: Definition | None = None, wait: bool = False, **spec: Any) -> Any:
+    submission = run_service_pb2.RunSubmission(run_id=run_id, spec=run_pb2.RunSpec(workflow_name="a", **spec))
+    return check_submission(submission, definition or _definition(), namespace="ns", wait=wait, path="runs[3]")
+
+
+def test_a_plain_submission_takes_what_the_definition_says() -> None:
+    """Queue, level, version and limits."""
+    definition = _definition(default_queue="q", default_priority=workflow_pb2.PRIORITY_HIGH)
+    stored = _check(definition=definition)
+    run, spec, flow, level, version, delay, expires, timeout, wait, parent = stored
+    assert (run, flow, level, version) == (RUN, "ns|q|a", 3, definition.version)
+    assert (delay, expires, timeout, wait, parent) == (0, 8, 7, False, "")
+    assert run_pb2.RunSpec.FromString(spec) == run_pb2.RunSpec(workflow_name="a")
+
+
+def test_what_the_caller_says_goes_first() -> None:
+    """Queue, priority, delay, time to start, parent."""
+    stored = _check(queue="mine", priority=4, delay_ms=5, expires_ms=6, parent_task_run_id=OTHER, wait=True)
+    _, _, flow, level, _, delay, expires, _, wait, parent = stored
+    assert (flow, level, delay, expires, wait, parent) == ("ns|mine|a", 4, 5, 6, True, OTHER)
+
+
+def test_an_id_is_minted_where_there_is_none() -> None:
+    """A new one every time."""
+    first, second = _check("")[0], _check("")[0]
+    assert check_run_id(first, "run_id") != second
+
+
+def test_metadata_goes_over_the_definitions() -> None:
+    """What the caller says wins; the rest is there."""
+    definition = _definition(default_metadata_json=b'{"team":"x","env":"dev"}')
+    spec = _check(definition=definition, metadata_json=b'{"env":"prod"}')[1]
+    assert json.loads(run_pb2.RunSpec.FromString(spec).metadata_json) == {"team": "x", "env": "prod"}
+    spec = _check(definition=definition)[1]
+    assert json.loads(run_pb2.RunSpec.FromString(spec).metadata_json) == {"team": "x", "env": "dev"}
+
+
+def test_the_callers_message_is_not_changed() -> None:
+    """Merging is done on a copy: the same submission may be repeated."""
+    spec = run_pb2.RunSpec(workflow_name="a", metadata_json=b'{"env":"prod"}')
+    submission = run_service_pb2.RunSubmission(run_id=RUN, spec=spec)
+    before = submission.SerializeToString()
+    definition = _definition(default_metadata_json=b'{"team":"x"}')
+    check_submission(submission, definition, namespace="ns", wait=False, path="runs[0]")
+    assert submission.SerializeToString() == before
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"null", b"1", '"ä"'.encode(), b'"' + b"x" * (2**20 - 2) + b'"'])
+def test_any_json_is_an_input(text: bytes) -> None:
+    """Up to 1 MiB, to the byte."""
+    assert run_pb2.RunSpec.FromString(_check(input_json=text)[1]).input_json == text
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"run_id": "x"}, "run_id"),
+        ({"input_json": b"{"}, "spec.input_json"),
+        ({"input_json": b"nonsense"}, "spec.input_json"),
+        ({"input_json": b"1 2"}, "spec.input_json"),
+        ({"input_json": b"\xff"}, "spec.input_json"),
+        ({"input_json": b"NaN"}, "spec.input_json"),
+        ({"metadata_json": b"{"}, "spec.metadata_json"),
+        ({"metadata_json": b"[]"}, "spec.metadata_json"),
+        ({"metadata_json": b'{"a":NaN}'}, "spec.metadata_json"),
+        ({"priority": 5}, "spec.priority"),
+        ({"queue": "a b"}, "spec.queue"),
+        ({"delay_ms": MAX_DURATION_MS + 1}, "spec.delay_ms"),
+        ({"expires_ms": MAX_DURATION_MS + 1}, "spec.expires_ms"),
+        ({"retry": {"max_attempts": 1001}}, "spec.retry.max_attempts"),
+        ({"retry": {"backoff_coefficient": 0.1}}, "spec.retry.backoff_coefficient"),
+        ({"parent_task_run_id": "x"}, "spec.parent_task_run_id"),
+    ],
+)
+def test_a_wrong_field_is_named(spec: dict[str, Any], field: str) -> None:
+    """By its path in the request."""
+    with pytest.raises(InvalidField) as raised:
+        _check(**spec)
+    assert raised.value.field == f"runs[3].{field}"
+    assert raised.value.message.startswith(f"runs[3].{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "limit"),
+    [
+        ({"input_json": b'"' + b"x" * (MAX_PAYLOAD_BYTES - 1) + b'"'}, "input_json", MAX_PAYLOAD_BYTES),
+        ({"metadata_json": b'{"a":"' + b"x" * MAX_METADATA_BYTES + b'"}'}, "metadata_json", MAX_METADATA_BYTES),
+        ({"child_key": "x" * 201}, "child_key", 200),
+        ({"traceparent": "x" * 1025}, "traceparent", 1024),
+        ({"tracestate": "x" * 1025}, "tracestate", 1024),
+    ],
+)
+def test_what_is_too_large_names_its_limit(spec: dict[str, Any], field: str, limit: int) -> None:
+    """It can't be retried: it will not shrink."""
+    with pytest.raises(TooLarge) as raised:
+        _check(**spec)
+    assert (raised.value.field, raised.value.limit) == (f"runs[3].spec.{field}", limit)

@@ -1,0 +1,84 @@
+"""What a service makes of its own presence, and of a store that is away when it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typing_extensions import override
+
+from windlass_core import pump, service
+from windlass_core.domain.errors import StoreUnavailable
+from windlass_core.service import Service
+from windlass_core.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from windlass_core.store.shard import Shard
+
+
+class _Process(Service):
+    """Counts how often its box was lost; the first `failures` times the store is away for it."""
+
+    name = "api"
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        super().__init__(settings, "127.0.0.1:0")
+        self.losses = 0
+        self.failures = 0
+
+    @override
+    def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        return []
+
+    @override
+    async def on_box_lost(self) -> None:
+        self.losses += 1
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("away")
+
+
+@pytest.fixture
+async def process(shard: Shard) -> AsyncIterator[_Process]:
+    """Give a process that is known to be alive."""
+    process = _Process(ServiceSettings(store_url=shard.url, shutdown_grace=timedelta(seconds=0.01)))
+    await process._beat()
+    yield process
+    await process.shard.close()
+
+
+async def test_a_presence_that_holds_loses_nothing(process: _Process) -> None:
+    """A beat in time is all."""
+    await process._tell_presence()
+    assert process.losses == 0
+
+
+async def test_what_was_lost_is_asked_for_until_that_succeeds(
+    process: _Process, shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second beat would not tell any more that the presence had expired."""
+    monkeypatch.setattr(pump, "FIRST_DELAY_S", 0.0)
+    await shard.processes.leave("api", process.inc)
+    process.failures = 2
+    await process._tell_presence()
+    assert process.losses == 3
+
+
+async def test_a_long_silence_is_a_loss_whatever_the_store_says(
+    process: _Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply that told of it may have been lost itself."""
+    monkeypatch.setattr(service, "PRESENCE_TTL_MS", 0)
+    process._told_at -= 1.0
+    await process._tell_presence()
+    assert process.losses == 1
+
+
+async def test_leaving_does_not_wait_for_ever(process: _Process) -> None:
+    """As for a store that is away."""
+    async with asyncio.timeout(10):
+        await process.within_grace(asyncio.sleep(3600))

@@ -1,0 +1,118 @@
+"""What a definition must look like, its version and its policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from windlass.v1 import workflow_pb2
+from windlass_core.domain.definition import check_definition, version_of
+from windlass_core.domain.errors import InvalidField
+from windlass_core.domain.levels import DEFAULT_LEVEL
+from windlass_core.domain.limits import MAX_ATTEMPTS, MAX_DURATION_MS
+from windlass_core.domain.retry import MAX_INTERVAL_MS, Policy
+
+
+def _workflow(task: dict[str, Any] | None = None, **fields: Any) -> workflow_pb2.WorkflowDefinition:
+    given = {"name": "a", "tasks": [workflow_pb2.TaskDefinition(**{"name": "a", **(task or {})})], **fields}
+    return workflow_pb2.WorkflowDefinition(**given)
+
+
+def test_a_plain_definition_gets_the_defaults() -> None:
+    """One attempt, the middle level, the default queue, no limits."""
+    definition = check_definition(_workflow(), "w")
+    assert definition.retry == Policy()
+    assert (definition.name, definition.queue, definition.level) == ("a", "default", DEFAULT_LEVEL)
+    assert (definition.execution_timeout_ms, definition.schedule_timeout_ms) == (0, 0)
+    assert definition.metadata == {}
+
+
+def test_what_it_says_counts() -> None:
+    """Policies, queue, level, limits, metadata."""
+    retry = workflow_pb2.RetryPolicy(
+        max_attempts=4,
+        initial_interval_ms=10,
+        backoff_coefficient=2.5,
+        max_interval_ms=99,
+        jitter=True,
+        non_retryable_errors=["A"],
+        retryable_errors=["B"],
+    )
+    message = _workflow(
+        {"retry": retry, "execution_timeout_ms": 5, "schedule_timeout_ms": 6},
+        default_queue="q",
+        default_priority=workflow_pb2.PRIORITY_CRITICAL,
+        default_metadata_json=b'{"team":"x"}',
+    )
+    definition = check_definition(message, "w")
+    assert definition.retry == Policy(
+        4, 10, 2.5, 99, jitter=True, non_retryable=frozenset("A"), retryable=frozenset("B")
+    )
+    assert (definition.queue, definition.level, definition.metadata) == ("q", 4, {"team": "x"})
+    assert (definition.execution_timeout_ms, definition.schedule_timeout_ms) == (5, 6)
+
+
+def test_zeros_of_a_policy_are_its_defaults() -> None:
+    """One attempt, no growth, a day at the most."""
+    policy = check_definition(_workflow({"retry": workflow_pb2.RetryPolicy(initial_interval_ms=3)}), "w").retry
+    assert policy == Policy(max_attempts=1, initial_interval_ms=3, coefficient=1.0, max_interval_ms=MAX_INTERVAL_MS)
+
+
+def test_the_version_is_a_hash_of_the_content() -> None:
+    """The same content has the same one, any other has another."""
+    first = version_of(_workflow())
+    assert version_of(_workflow()) == first
+    assert len(first) == 16
+    others = [
+        _workflow(description="d"),
+        _workflow(version_label="v"),
+        _workflow({"execution_timeout_ms": 1}),
+        _workflow(default_priority=workflow_pb2.PRIORITY_MEDIUM),
+    ]
+    assert len({first, *map(version_of, others)}) == 5
+
+
+def test_the_body_is_the_definition() -> None:
+    """What is stored reads back as it came."""
+    message = _workflow(description="d")
+    assert workflow_pb2.WorkflowDefinition.FromString(check_definition(message, "w").body) == message
+
+
+_TASK = workflow_pb2.TaskDefinition(name="a")
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (_workflow(name=""), "w.name"),
+        (_workflow(name="a b"), "w.name"),
+        (_workflow(tasks=[]), "w.tasks"),
+        (_workflow(tasks=[_TASK, _TASK]), "w.tasks"),
+        (_workflow({"name": ""}), "w.tasks[0].name"),
+        (_workflow({"name": "b"}), "w.tasks[0].name"),
+        (_workflow({"parents": ["b"]}), "w.tasks[0].parents"),
+        (_workflow({"slot_cost": 2}), "w.tasks[0].slot_cost"),
+        (_workflow({"execution_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].execution_timeout_ms"),
+        (_workflow({"schedule_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].schedule_timeout_ms"),
+        (_workflow({"retry": {"max_attempts": MAX_ATTEMPTS + 1}}), "w.tasks[0].retry.max_attempts"),
+        (_workflow({"retry": {"backoff_coefficient": 0.5}}), "w.tasks[0].retry.backoff_coefficient"),
+        (_workflow({"retry": {"backoff_coefficient": 1001}}), "w.tasks[0].retry.backoff_coefficient"),
+        (_workflow({"retry": {"backoff_coefficient": float("nan")}}), "w.tasks[0].retry.backoff_coefficient"),
+        (_workflow({"retry": {"max_interval_ms": MAX_DURATION_MS + 1}}), "w.tasks[0].retry.max_interval_ms"),
+        (_workflow(description="x" * 4097), "w.description"),
+        (_workflow(default_queue="a b"), "w.default_queue"),
+        (_workflow(default_priority=9), "w.default_priority"),
+        (_workflow(default_metadata_json=b"{"), "w.default_metadata_json"),
+        (_workflow(default_metadata_json=b"[]"), "w.default_metadata_json"),
+        (_workflow(default_metadata_json=b'{"a":"' + b"x" * 65536 + b'"}'), "w.default_metadata_json"),
+        (_workflow(default_metadata_json=b'{"a":NaN}'), "w.default_metadata_json"),
+        (_workflow(default_metadata_json=b"\xff"), "w.default_metadata_json"),
+    ],
+)
+def test_a_wrong_field_is_named(message: workflow_pb2.WorkflowDefinition, field: str) -> None:
+    """By its path, with what was expected."""
+    with pytest.raises(InvalidField) as raised:
+        check_definition(message, "w")
+    assert raised.value.field == field
+    assert raised.value.message.startswith(f"{field}: ")
