@@ -27,7 +27,7 @@ _FOR_EVER_MS = 2**31 - 1
 def main(options: dict[str, Any]) -> None:
     """Serve until a signal."""
     if options["heedless"]:
-        forget_the_deadline()
+        forget_its_fences()
     config = ClientConfig(
         api_address=options["api_address"], dispatcher_address=options["dispatcher_address"], token=None
     )
@@ -39,10 +39,11 @@ def main(options: dict[str, Any]) -> None:
     worker.start()
 
 
-def forget_the_deadline() -> None:
+def forget_its_fences() -> None:
     """Take the worker's own fences out, so that only the store's is left.
 
-    It takes its session for endless: it neither stops its attempts in time nor sends heartbeats.
+    It takes its session for endless: it neither stops its attempts in time nor sends heartbeats. And it
+    goes on with attempts of which it is told that their leases are lost.
     """
     welcomed = WorkerSession._on_welcome
 
@@ -52,6 +53,7 @@ def forget_the_deadline() -> None:
         return [*welcomed(self, welcome)]
 
     WorkerSession._on_welcome = on_welcome  # type: ignore[method-assign]
+    WorkerSession._lose = lambda _self, _lease_ids: []  # type: ignore[method-assign]
 
 
 def _tell_ready(worker: Worker, ready_fd: int) -> None:
