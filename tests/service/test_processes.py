@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from redis import Redis
 
 from tests.support.raw_client import RawWorker, open_door
+from tests.support.until import until
 from windlass_core.local import LocalCluster
 from windlass_core.service import EXIT_REFUSED, EXIT_UNAVAILABLE
 from windlass_core.store.processes import ServiceName
@@ -76,10 +77,54 @@ def _get(url: str) -> tuple[int, Any]:
             return error.code, json.loads(error.read())
 
 
-def test_the_api_tells_its_health_over_http(cluster: LocalCluster) -> None:
-    """Alive, and ready: a dispatcher is there."""
-    assert _get(f"http://{cluster.http_address}/health/live") == (200, {"status": "live"})
-    assert _get(f"http://{cluster.http_address}/health/ready") == (200, {"status": "ready"})
+def _http(cluster: LocalCluster, service: ServiceName, place: int = 0) -> str:
+    return f"http://127.0.0.1:{cluster.processes(service)[place].ports['http']}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_tells_its_health_over_http(cluster: LocalCluster, service: ServiceName) -> None:
+    """Alive, and ready: the store answers, for the api a dispatcher is there."""
+    assert _get(f"{_http(cluster, service)}/health/live") == (200, {"status": "live"})
+    assert _get(f"{_http(cluster, service)}/health/ready")[0] == 200
+
+
+def test_a_scheduler_that_stands_by_is_ready_too() -> None:
+    """It says so: one of the two owns the shard."""
+    with LocalCluster(apis=0, dispatchers=0, schedulers=2) as cluster:
+        doors = [f"{_http(cluster, 'scheduler', place)}/health/ready" for place in (0, 1)]
+
+        def has_an_owner() -> bool:
+            told = [_get(door) for door in doors]
+            assert [code for code, _ in told] == [200, 200]
+            return sorted(each["shard"] for _, each in told) == ["owned", "standby"]
+
+        until(has_an_owner, "one owns the shard, the other stands by")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_without_its_store_is_alive_and_not_ready(service: ServiceName) -> None:
+    """One that stands still counts as away after two seconds."""
+    with _one(service) as cluster:
+        (store,) = cluster.processes("store")
+        store.send(signal.SIGSTOP)
+        assert _get(f"{_http(cluster, service)}/health/live")[0] == 200
+        code, told = _get(f"{_http(cluster, service)}/health/ready")
+        store.send(signal.SIGCONT)
+    assert (code, told["reasons"]) == (503, ["the store has not answered within 2 s"])
+
+
+def test_a_service_that_leaves_is_alive_and_not_ready() -> None:
+    """Until the calls that are open have ended."""
+    with _one("api") as cluster:
+        (process,) = cluster.processes("api")
+        (store,) = cluster.processes("store")
+        store.send(signal.SIGSTOP)
+        process.send(signal.SIGTERM)
+        door = f"{_http(cluster, 'api')}/health/ready"
+        told = (503, {"status": "not ready", "reasons": ["shutting down"]})
+        until(lambda: _get(door) == told, "it says that it is shutting down")
+        store.send(signal.SIGCONT)
+        assert process.wait() == 0
 
 
 def test_an_api_without_a_dispatcher_is_not_ready(cluster: LocalCluster) -> None:
@@ -87,7 +132,7 @@ def test_an_api_without_a_dispatcher_is_not_ready(cluster: LocalCluster) -> None
     with LocalCluster(dispatchers=0, schedulers=0) as lonely:
         assert _get(f"http://{lonely.http_address}/health/live")[0] == 200
         code, told = _get(f"http://{lonely.http_address}/health/ready")
-    assert (code, told["reason"]) == (503, "no dispatcher is alive")
+    assert (code, told["reasons"]) == (503, ["no dispatcher is alive"])
 
 
 @pytest.mark.parametrize(
@@ -204,7 +249,9 @@ def test_a_wrong_setting_is_named(service: str) -> None:
         ("api", "WINDLASS_LISTEN"),
         ("api", "WINDLASS_HTTP_LISTEN"),
         ("dispatcher", "WINDLASS_LISTEN"),
+        ("dispatcher", "WINDLASS_HTTP_LISTEN"),
         ("scheduler", "WINDLASS_LISTEN"),
+        ("scheduler", "WINDLASS_HTTP_LISTEN"),
     ],
 )
 def test_a_port_that_is_taken_is_named(store_url: str, service: str, setting: str) -> None:

@@ -26,7 +26,7 @@ class _Process(Service):
     name = "api"
 
     def __init__(self, settings: ServiceSettings) -> None:
-        super().__init__(settings, "127.0.0.1:0")
+        super().__init__(settings, "127.0.0.1:0", "127.0.0.1:0")
         self.losses = 0
         self.failures = 0
 

@@ -8,7 +8,6 @@ import structlog
 from typing_extensions import override
 
 from windlass.v1 import run_service_pb2_grpc, worker_service_pb2_grpc, workflow_service_pb2_grpc
-from windlass_api.http import HttpDoor, build_app
 from windlass_api.runs import RunService
 from windlass_api.submits import Submits
 from windlass_api.waiting import Waiting
@@ -17,6 +16,7 @@ from windlass_api.workflows import WorkflowService
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import ShuttingDown, StoreUnavailable
 from windlass_core.domain.names import DEFAULT_NAMESPACE
+from windlass_core.http_door import Readiness
 from windlass_core.pump import Backoff
 from windlass_core.service import Service
 from windlass_core.settings import ApiSettings
@@ -37,14 +37,12 @@ class Api(Service):
     )
 
     def __init__(self, settings: ApiSettings) -> None:
-        super().__init__(settings, settings.listen)
-        self._http_listen = settings.http_listen
+        super().__init__(settings, settings.listen, settings.http_listen)
         self._definitions = DefinitionCache(self.shard.definitions)
         self._waiting = Waiting(self.shard, self.inc)
         self._submits = Submits(self.shard, self.inc, self._definitions)
         self._runs = RunService(self.shard.runs, self._submits, self._waiting, self._definitions)
         self._box_lost = asyncio.Event()
-        self._http = HttpDoor(build_app(self._why_not_ready))
         server = self.server.grpc
         run_service_pb2_grpc.add_RunServiceServicer_to_server(self._runs, server)
         workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(
@@ -55,12 +53,13 @@ class Api(Service):
     @override
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """See Service."""
-        return [self._submits.run, self._outbox, self._ask_again, self._http.run]
+        return [self._submits.run, self._outbox, self._ask_again]
 
     @override
-    async def ports(self) -> dict[str, int]:
+    async def readiness(self) -> Readiness:
         """See Service."""
-        return {"grpc": self.server.port, "http": self._http.bind(self._http_listen)}
+        alive = await self.shard.processes.alive("dispatcher")
+        return Readiness() if alive else Readiness(["no dispatcher is alive"])
 
     @override
     async def on_box_lost(self) -> None:
@@ -72,7 +71,6 @@ class Api(Service):
         """Stores what was taken in, then sends the clients elsewhere."""
         await self.within_grace(self._submits.drained())
         self._runs.end_sessions(ShuttingDown("this api is shutting down: connect to another"))
-        self._http.stop()
 
     async def _outbox(self) -> None:
         key = self.shard.keys.of("outbox", inc=self.inc)
@@ -103,12 +101,3 @@ class Api(Service):
         if unknown:
             _log.error("the store has lost runs that are waited for", runs=len(unknown))
             self._runs.end_sessions(StoreUnavailable("the store has lost runs that are waited for: ask for them again"))
-
-    async def _why_not_ready(self) -> str | None:
-        if self._leaving.is_set():
-            return "shutting down"
-        try:
-            alive = await self.shard.processes.alive("dispatcher")
-        except StoreUnavailable as error:
-            return str(error)
-        return None if alive else "no dispatcher is alive"

@@ -292,7 +292,7 @@ class LocalCluster:
         first = place == 0
         ports = {
             "grpc": self._first_ports.get(name, 0) if first else 0,
-            "http": self._first_ports["http"] if first else 0,
+            "http": self._first_ports["http"] if first and name == "api" else 0,
         }
         environment = {
             "WINDLASS_STORE_URL": self.store_url,
@@ -306,7 +306,7 @@ class LocalCluster:
 
 
 def _addresses(ports: Mapping[str, int]) -> dict[str, str]:
-    settings = {"WINDLASS_LISTEN": f"127.0.0.1:{ports['grpc']}"}
-    if "http" in ports:
-        settings["WINDLASS_HTTP_LISTEN"] = f"127.0.0.1:{ports['http']}"
-    return settings
+    return {
+        "WINDLASS_LISTEN": f"127.0.0.1:{ports['grpc']}",
+        "WINDLASS_HTTP_LISTEN": f"127.0.0.1:{ports['http']}",
+    }

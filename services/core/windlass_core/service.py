@@ -14,6 +14,7 @@ import structlog
 import uvloop
 
 from windlass_core.domain.errors import StoreUnavailable
+from windlass_core.http_door import HttpDoor, Readiness, build_app
 from windlass_core.pump import Backoff
 from windlass_core.randomness import mint_id
 from windlass_core.rpc.server import BindRefused, Server
@@ -27,6 +28,8 @@ _log = structlog.get_logger(__name__)
 
 PRESENCE_EVERY_S = 8.0
 PRESENCE_TTL_MS = 24_000
+# Whoever asks whether a process is ready waits no longer than this for the store.
+PING_S = 2.0
 EXIT_REFUSED = 78  # EX_CONFIG of sysexits.h
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE
 
@@ -39,7 +42,7 @@ class Service(ABC):
     # Whether others look for it or put anything into a box of its own.
     is_sought = True
 
-    def __init__(self, settings: ServiceSettings, listen: str) -> None:
+    def __init__(self, settings: ServiceSettings, listen: str, http_listen: str) -> None:
         self.inc = mint_id()
         self.shard = Shard(settings.store_url)
         self.server = Server(self.grpc_services)
@@ -47,6 +50,8 @@ class Service(ABC):
         self._told_load = 0
         self._told_at = 0.0
         self._listen = listen
+        self._http_listen = http_listen
+        self._http = HttpDoor(build_app(self._readiness))
         self._leaving = asyncio.Event()
 
     @property
@@ -64,9 +69,9 @@ class Service(ABC):
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs until the service stops."""
 
-    async def ports(self) -> dict[str, int]:
-        """The ports that it listens on, by name."""
-        return {"grpc": self.server.port}
+    async def readiness(self) -> Readiness:
+        """Whether it takes work, the store and its own leaving apart. Raises StoreUnavailable."""
+        return Readiness()
 
     async def leave(self) -> None:  # noqa: B027 — not every service has something to finish
         """Called once on the way out, before the server stops: no new work, finish what is there."""
@@ -84,11 +89,12 @@ class Service(ABC):
             await self.server.start(self._listen)
             if self.is_sought:
                 await self._beat()
-            ports = await self.ports()
+            ports = {"grpc": self.server.port, "http": self._http.bind(self._http_listen)}
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(loop(), name=getattr(loop, "__qualname__", "loop")) for loop in self._all_loops()
                 ]
+                door = group.create_task(self._http.run(), name="http")
                 # What start-up made stays: the collector need not look at it again and again.
                 gc.collect()
                 gc.freeze()
@@ -100,6 +106,8 @@ class Service(ABC):
                 await self.server.set_serving(False)
                 await self.leave()
                 await self.server.stop(self._settings.shutdown_grace.total_seconds())
+                self._http.stop()
+                await door
                 for task in tasks:
                     task.cancel()
             if self.is_sought:
@@ -171,6 +179,18 @@ class Service(ABC):
                 await backoff.wait()
             else:
                 return
+
+    async def _readiness(self) -> Readiness:
+        if self._leaving.is_set():
+            return Readiness(["shutting down"])
+        try:
+            async with asyncio.timeout(PING_S):
+                await self.shard.ping()
+                return await self.readiness()
+        except StoreUnavailable as error:
+            return Readiness([str(error)])
+        except TimeoutError:
+            return Readiness([f"the store has not answered within {PING_S:g} s"])
 
     async def _say_goodbye(self) -> None:
         try:

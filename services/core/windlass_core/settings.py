@@ -22,6 +22,8 @@ def _duration(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
+_HTTP = "host:port for HTTP: health"
+
 
 class SettingsRefused(Exception):
     """A setting has a value that it can't have; the message names it and what was expected."""
@@ -69,13 +71,14 @@ class ApiSettings(ServiceSettings):
     """The api's."""
 
     listen: str = Field("127.0.0.1:7070", description="host:port for gRPC")
-    http_listen: str = Field("127.0.0.1:8080", description="host:port for HTTP: health")
+    http_listen: str = Field("127.0.0.1:8080", description=_HTTP)
 
 
 class DispatcherSettings(ServiceSettings):
     """The dispatcher's."""
 
     listen: str = Field("127.0.0.1:7071", description="host:port for workers' streams")
+    http_listen: str = Field("127.0.0.1:8081", description=_HTTP)
     accept_timeout: Duration = Field(
         timedelta(seconds=5),
         description="a worker that has not accepted an assignment by then is taken for deaf",
@@ -89,6 +92,7 @@ class SchedulerSettings(ServiceSettings):
     """The scheduler's."""
 
     listen: str = Field("127.0.0.1:7072", description="host:port for the health service")
+    http_listen: str = Field("127.0.0.1:8082", description=_HTTP)
     retention: Duration = Field(timedelta(hours=24), description="how long runs are kept after they ended")
 
 

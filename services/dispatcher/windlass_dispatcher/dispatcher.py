@@ -47,7 +47,7 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
     grpc_services = ("windlass.v1.DispatchService",)
 
     def __init__(self, settings: DispatcherSettings) -> None:
-        super().__init__(settings, settings.listen)
+        super().__init__(settings, settings.listen, settings.http_listen)
         self._dispatcher_settings = settings
         self._ttl_ms = int(settings.session_ttl.total_seconds() * 1000)
         self._definitions = DefinitionCache(self.shard.definitions)

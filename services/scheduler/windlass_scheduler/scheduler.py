@@ -14,6 +14,7 @@ from typing_extensions import override
 from windlass.v1 import run_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreUnavailable
+from windlass_core.http_door import Readiness
 from windlass_core.judgement import judge, policy_of
 from windlass_core.pump import Backoff
 from windlass_core.randomness import mint_ids
@@ -48,7 +49,7 @@ class Scheduler(Service):
     is_sought = False
 
     def __init__(self, settings: SchedulerSettings) -> None:
-        super().__init__(settings, settings.listen)
+        super().__init__(settings, settings.listen, settings.http_listen)
         self._definitions = DefinitionCache(self.shard.definitions)
         self._hold_ms = int(settings.session_ttl.total_seconds() * 1000)
         self._retention_ms = int(settings.retention.total_seconds() * 1000)
@@ -69,6 +70,11 @@ class Scheduler(Service):
             self._forever(self._fire_once),
             self._forever(self._expire_once),
         ]
+
+    @override
+    async def readiness(self) -> Readiness:
+        """Standing by is as good as owning: that is what a second replica is for."""
+        return Readiness(facts={"shard": "owned" if self._owner.is_set() else "standby"})
 
     @override
     async def leave(self) -> None:

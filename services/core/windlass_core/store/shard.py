@@ -31,7 +31,7 @@ class Shard:
         self.redis: Redis = connect(url)
         self._blocking: Any = connect(url, blocking=True)
         scripts = Scripts(self.redis, self.keys.prefix)
-        reader = Reader(self.redis)
+        self._reader = reader = Reader(self.redis)
         self.runs = Runs(reader, scripts, self.keys)
         self.workers = Workers(reader, scripts, self.keys)
         self.scheduling = Scheduling(scripts)
@@ -47,6 +47,10 @@ class Shard:
             async with asyncio.timeout(timeout_s + _LATE_S):
                 reply: Any = await self._blocking.execute_command("BLMPOP", timeout_s, 1, key, "LEFT", "COUNT", count)
         return reply[1] if reply else []
+
+    async def ping(self) -> None:
+        """Returns once the store has answered. Raises StoreUnavailable."""
+        await self._reader.one("PING")
 
     async def close(self) -> None:
         """Closes all connections. May be called twice."""

@@ -1,8 +1,9 @@
-"""Owns the HTTP door: health, for whatever looks after the process."""
+"""Owns the HTTP door that all three services have: health, for whatever looks after the process."""
 
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,18 +14,29 @@ from typing_extensions import override
 
 from windlass_core.rpc.server import BindRefused
 
+# Calls that are under way when the service leaves get so long.
+_GRACE_S = 1
 
-def build_app(ready: Callable[[], Awaitable[str | None]]) -> Starlette:
-    """The application. `ready` tells why the process is not ready, None where it is."""
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a process takes work: it does where there is no reason against. `facts` are for people."""
+
+    reasons: Sequence[str] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def build_app(readiness: Callable[[], Awaitable[Readiness]]) -> Starlette:
+    """The application."""
 
     async def health_live(_request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
     async def health_ready(_request: Request) -> Response:
-        reason = await ready()
-        if reason is None:
-            return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
+        found = await readiness()
+        if not found.reasons:
+            return JSONResponse({"status": "ready", **found.facts})
+        return JSONResponse({"status": "not ready", "reasons": list(found.reasons), **found.facts}, status_code=503)
 
     return Starlette(routes=[Route("/health/live", health_live), Route("/health/ready", health_ready)])
 
@@ -42,7 +54,9 @@ class HttpDoor:
     """The HTTP server, on the service's loop."""
 
     def __init__(self, app: Starlette) -> None:
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE_S
+        )
         self._server = _Quiet(config)
         self._socket: socket.socket | None = None
 
@@ -58,7 +72,7 @@ class HttpDoor:
         return bound
 
     async def run(self) -> None:
-        """Serves until cancelled or stopped."""
+        """Serves until stopped."""
         await self._server.serve(sockets=[self._socket] if self._socket else None)
 
     def stop(self) -> None:
