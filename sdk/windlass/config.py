@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
@@ -34,6 +35,7 @@ OTHERS_SETTINGS: Final = frozenset(
         "WINDLASS_ADVERTISE",
         "WINDLASS_API_PORT",
         "WINDLASS_CANCEL_GRACE",
+        "WINDLASS_CONNECTION_AGE",
         "WINDLASS_DATA_DIR",
         "WINDLASS_DISPATCHER_PORT",
         "WINDLASS_HEARTBEAT_INTERVAL",
@@ -53,13 +55,28 @@ class UnknownSettingWarning(UserWarning):
     """A WINDLASS_* variable that nothing reads, mostly a slip of the keyboard."""
 
 
+#: How an address begins that stands for several replicas; calls go to those that answer, in turn.
+REPLICATED: Final = ("dns:///", "ipv4:", "ipv6:")
+
+
 def _check_address(address: str) -> str:
-    if not address:
+    if not address or address.startswith("unix:"):
         return address
-    if address.startswith("unix:"):
-        return address
+    scheme = next((each for each in REPLICATED if address.startswith(each)), "")
+    several = scheme.startswith("ip")
+    for each in address.removeprefix(scheme).split(",") if several else [address.removeprefix(scheme)]:
+        _check_host_and_port(each)
+        if several:
+            _check_numeric(each.rpartition(":")[0], scheme)
+    return address
+
+
+def _check_host_and_port(address: str) -> None:
     if "://" in address:
-        msg = "host:port was expected, without a scheme (the api speaks gRPC; TLS is set by WINDLASS_TLS_CA)"
+        msg = (
+            "host:port was expected, or dns:///host:port, and no other scheme "
+            "(the api speaks gRPC; TLS is set by WINDLASS_TLS_CA)"
+        )
         raise ValueError(msg)
     host, colon, port = address.rpartition(":")
     if not colon or not host:
@@ -68,7 +85,16 @@ def _check_address(address: str) -> str:
     if not port.isdecimal() or not 1 <= int(port) <= _LAST_PORT:
         msg = f"a port from 1 to {_LAST_PORT} was expected after the colon"
         raise ValueError(msg)
-    return address
+
+
+def _check_numeric(host: str, scheme: str) -> None:
+    try:
+        right = ip_address(host.strip("[]")).version == int(scheme[3])
+    except ValueError:
+        right = False
+    if not right:
+        msg = f"addresses in numbers were expected after {scheme} (one name for all of them: dns:///host:port)"
+        raise ValueError(msg)
 
 
 def _strip(value: object) -> object:
@@ -118,7 +144,12 @@ class ClientConfig(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    api_address: Address = Field(default="127.0.0.1:7070", min_length=1, description="The api, as host:port.")
+    api_address: Address = Field(
+        default="127.0.0.1:7070",
+        min_length=1,
+        description="The api, as host:port; several replicas of it as dns:///host:port, all that the name stands for, "
+        "or as ipv4:10.0.0.1:7070,10.0.0.2:7070.",
+    )
     token: SecretStr | None = Field(default=None, description="Sent with every call.")
     dispatcher_address: Address = Field(
         default="", description="The dispatcher that workers connect to; empty: ask the api."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,8 @@ class _Process(Service):
 
     name = "api"
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        super().__init__(settings, "127.0.0.1:0", "127.0.0.1:0")
+    def __init__(self, settings: ServiceSettings, listen: str = "127.0.0.1:0") -> None:
+        super().__init__(settings, listen, "127.0.0.1:0")
         self.losses = 0
         self.failures = 0
 
@@ -76,6 +77,24 @@ async def test_a_long_silence_is_a_loss_whatever_the_store_says(
     process._told_at -= 1.0
     await process._tell_presence()
     assert process.losses == 1
+
+
+@pytest.mark.parametrize(
+    ("listen", "advertise", "expected"),
+    [
+        ("127.0.0.1:0", "", "127.0.0.1"),
+        ("0.0.0.0:0", "", socket.gethostname()),
+        ("[::]:0", "", socket.gethostname()),
+        ("0.0.0.0:0", "elsewhere.internal:7071", "elsewhere.internal"),
+    ],
+)
+async def test_it_is_told_under_an_address_that_others_can_use(
+    store_url: str, listen: str, advertise: str, expected: str
+) -> None:
+    """A wildcard is none; in a container the host name is what the others know it by."""
+    process = _Process(ServiceSettings(store_url=store_url, advertise=advertise), listen)
+    assert process.address.rpartition(":")[0] == expected
+    await process.shard.close()
 
 
 async def test_leaving_does_not_wait_for_ever(process: _Process) -> None:

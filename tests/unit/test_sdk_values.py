@@ -181,7 +181,12 @@ def test_settings_come_from_arguments_then_environment_then_file(clean_environme
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("WINDLASS_API_ADDRESS", "http://localhost:7070", "without a scheme"),
+        ("WINDLASS_API_ADDRESS", "http://localhost:7070", "no other scheme"),
+        ("WINDLASS_API_ADDRESS", "dns://8.8.8.8/api:7070", "no other scheme"),
+        ("WINDLASS_API_ADDRESS", "dns:///api", "port is missing"),
+        ("WINDLASS_API_ADDRESS", "ipv4:127.0.0.1:7070,127.0.0.1", "port is missing"),
+        ("WINDLASS_API_ADDRESS", "ipv4:localhost:7070", "in numbers"),
+        ("WINDLASS_API_ADDRESS", "ipv6:127.0.0.1:7070", "in numbers"),
         ("WINDLASS_API_ADDRESS", "localhost", "port is missing"),
         ("WINDLASS_API_ADDRESS", "localhost:99999", "1 to 65535"),
         ("WINDLASS_API_ADDRESS", "", "api_address"),
@@ -199,6 +204,22 @@ def test_wrong_settings_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, nam
     with pytest.raises(InvalidConfig, match=said) as refused:
         ClientConfig()
     assert name.removesuffix("CERT") in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:7070",
+        "[::1]:7070",
+        "unix:/run/windlass.sock",
+        "dns:///api:7070",
+        "ipv4:127.0.0.1:7070,127.0.0.1:7071",
+        "ipv6:[::1]:7070,[::1]:7071",
+    ],
+)
+def test_an_address_names_one_or_all_replicas(address: str) -> None:
+    """As gRPC writes them."""
+    assert ClientConfig(api_address=address).api_address == address
 
 
 def test_unknown_arguments_are_refused_with_the_nearest_name() -> None:

@@ -1,4 +1,4 @@
-"""Owns how a channel to the engine is opened: limits, keepalive, TLS, token."""
+"""Owns how a channel to the engine is opened: limits, keepalive, replicas, TLS, token."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 import grpc.aio
 
+from windlass.config import REPLICATED
 from windlass.transport.io_thread import io_thread
 
 if TYPE_CHECKING:
@@ -29,18 +30,26 @@ _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+_REPLICAS: Final = (
+    # Connects to all of them; each call and each stream takes the next one that is up.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    # A connection that ends has the name looked up again, at most this often; gRPC's own is 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+)
+
 
 def open_channel(address: str, config: ClientConfig) -> grpc.aio.Channel:
     """Open a channel to `address`. Call it on the I/O thread; nothing is sent yet."""
     io_thread().used_by_grpc = True
+    options = (*_OPTIONS, *_REPLICAS) if address.startswith(REPLICATED) else _OPTIONS
     if config.tls_ca is None and config.tls_cert is None:
-        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+        return grpc.aio.insecure_channel(address, options=options)
     credentials = grpc.ssl_channel_credentials(
         root_certificates=config.tls_ca.read_bytes() if config.tls_ca is not None else None,
         private_key=config.tls_key.read_bytes() if config.tls_key is not None else None,
         certificate_chain=config.tls_cert.read_bytes() if config.tls_cert is not None else None,
     )
-    return grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, options=options)
 
 
 def call_metadata(config: ClientConfig) -> tuple[tuple[str, str], ...] | None:

@@ -37,11 +37,12 @@ class Api(Service):
     )
 
     def __init__(self, settings: ApiSettings) -> None:
-        super().__init__(settings, settings.listen, settings.http_listen)
+        connection_age_s = settings.connection_age.total_seconds()
+        super().__init__(settings, settings.listen, settings.http_listen, connection_age_s)
         self._definitions = DefinitionCache(self.shard.definitions)
         self._waiting = Waiting(self.shard, self.inc)
         self._submits = Submits(self.shard, self.inc, self._definitions)
-        self._runs = RunService(self.shard.runs, self._submits, self._waiting, self._definitions)
+        self._runs = RunService(self.shard.runs, self._submits, self._waiting, self._definitions, connection_age_s)
         self._box_lost = asyncio.Event()
         server = self.server.grpc
         run_service_pb2_grpc.add_RunServiceServicer_to_server(self._runs, server)

@@ -1,5 +1,6 @@
 """Owns the run service's unary calls, and opens sessions."""
 
+import random
 from typing import Any
 
 import grpc
@@ -20,6 +21,9 @@ from windlass_core.rpc.portion import portion
 from windlass_core.rpc.status import abort, unary
 from windlass_core.store.runs import Runs
 
+# A session ends when its connection takes no new calls any more, which gRPC varies by a tenth, and not
+# all of them at once.
+_OUTLIVES = (1.1, 1.3)
 _MAX_REASON_BYTES = 1024
 # Of a run that has failed often the latest failures are shown.
 _FAILURE_BYTES = 1024 * 1024
@@ -35,11 +39,19 @@ _CANCEL_OUTCOMES = {
 class RunService(run_service_pb2_grpc.RunServiceServicer):
     """See run_service.proto."""
 
-    def __init__(self, runs: Runs, submits: Submits, waiting: Waiting, definitions: DefinitionCache) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        submits: Submits,
+        waiting: Waiting,
+        definitions: DefinitionCache,
+        connection_age_s: float,
+    ) -> None:
         self._runs = runs
         self._submits = submits
         self._waiting = waiting
         self._definitions = definitions
+        self._connection_age_s = connection_age_s
         self._sessions: set[ClientSession] = set()
 
     def end_sessions(self, error: EngineError) -> None:
@@ -149,7 +161,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         session = ClientSession(context, DEFAULT_NAMESPACE, self._submits, self._waiting, self._definitions)
         self._sessions.add(session)
         try:
-            await session.run()
+            await session.run(self._connection_age_s * random.uniform(*_OUTLIVES))
         except EngineError as error:
             await abort(context, error)
         finally:

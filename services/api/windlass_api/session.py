@@ -47,12 +47,15 @@ class ClientSession:
         self._under_way: set[asyncio.Task[None]] = set()
         self._ended: EngineError | None = None
 
-    async def run(self) -> None:
-        """Serves until either side ends. Raises the EngineError that ended it."""
+    async def run(self, age_s: float) -> None:
+        """Serves until either side ends, or for `age_s`. Raises the EngineError that ended it.
+
+        The client then opens another, maybe elsewhere, and repeats what had no answer.
+        """
         reader = asyncio.create_task(self._read())
         writer = asyncio.create_task(self._write())
         try:
-            done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({reader, writer}, timeout=age_s, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import signal
+import socket
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
@@ -32,6 +33,8 @@ PRESENCE_TTL_MS = 24_000
 PING_S = 2.0
 EXIT_REFUSED = 78  # EX_CONFIG of sysexits.h
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE
+# Hosts to listen on that stand for all of a machine's addresses, and so for none that others could use.
+WILDCARDS = ("", "0.0.0.0", "[::]")  # noqa: S104 — recognised, not listened on
 
 
 class Service(ABC):
@@ -42,10 +45,16 @@ class Service(ABC):
     # Whether others look for it or put anything into a box of its own.
     is_sought = True
 
-    def __init__(self, settings: ServiceSettings, listen: str, http_listen: str) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        listen: str,
+        http_listen: str,
+        connection_age_s: float | None = None,
+    ) -> None:
         self.inc = mint_id()
         self.shard = Shard(settings.store_url)
-        self.server = Server(self.grpc_services)
+        self.server = Server(self.grpc_services, connection_age_s)
         self._settings = settings
         self._told_load = 0
         self._told_at = 0.0
@@ -58,6 +67,8 @@ class Service(ABC):
     def address(self) -> str:
         """host:port under which others reach this process."""
         host = self._listen.rpartition(":")[0]
+        if host in WILDCARDS:
+            host = socket.gethostname()
         return self._settings.advertise or f"{host}:{self.server.port}"
 
     @property

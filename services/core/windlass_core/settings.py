@@ -38,7 +38,11 @@ class ServiceSettings(BaseSettings):
         "redis://127.0.0.1:6379/0",
         description="Redis 7.0 or Valkey 7.2 and newer: redis://, rediss://, valkey://, valkeys:// or unix:// URL",
     )
-    advertise: str = Field("", description="host:port under which others reach this process; where it listens if empty")
+    advertise: str = Field(
+        "",
+        description="host:port under which others reach this process; if empty, where it listens, "
+        "with this machine's host name in place of a wildcard",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe log line that is written"
     )
@@ -72,6 +76,11 @@ class ApiSettings(ServiceSettings):
 
     listen: str = Field("127.0.0.1:7070", description="host:port for gRPC")
     http_listen: str = Field("127.0.0.1:8080", description=_HTTP)
+    connection_age: Duration = Field(
+        timedelta(minutes=5),
+        gt=timedelta(0),
+        description="clients connect anew after about so long, so that replicas that came later get their share",
+    )
 
 
 class DispatcherSettings(ServiceSettings):

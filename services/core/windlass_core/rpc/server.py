@@ -30,10 +30,15 @@ class BindRefused(Exception):
 
 
 class Server:
-    """A gRPC server with the standard health service and reflection."""
+    """A gRPC server with the standard health service and reflection.
 
-    def __init__(self, services: Sequence[str]) -> None:
-        self.grpc = grpc.aio.server(options=OPTIONS)
+    A connection as old as `connection_age_s` takes no new calls: its client connects anew, after having
+    looked up the name that it was given. Calls under way are not cut.
+    """
+
+    def __init__(self, services: Sequence[str], connection_age_s: float | None = None) -> None:
+        age = () if connection_age_s is None else (("grpc.max_connection_age_ms", int(connection_age_s * 1000)),)
+        self.grpc = grpc.aio.server(options=(*OPTIONS, *age))
         self.port = 0
         self._health = health.HealthServicer()
         self._names = ("", *services)
