@@ -53,7 +53,7 @@ def forget_its_fences() -> None:
         return [*welcomed(self, welcome)]
 
     WorkerSession._on_welcome = on_welcome  # type: ignore[method-assign]
-    WorkerSession._lose = lambda _self, _lease_ids: []  # type: ignore[method-assign]
+    WorkerSession._lose = lambda self, lease_ids: []  # type: ignore[method-assign]
 
 
 def _tell_ready(worker: Worker, ready_fd: int) -> None:
