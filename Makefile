@@ -30,6 +30,9 @@ test: install ## all tests but the long ones
 test-long: install ## the long ones
 	@$(BIN)/pytest -m long $(ARGS)
 
+conformance: install ## drive a worker in any language through the worker protocol: WORKER="COMMAND ..."
+	@$(BIN)/python -m tests.conformance --worker '$(or $(WORKER),$(BIN)/python -m tests.conformance.python_worker)' $(ARGS)
+
 bench: install ## measure against Celery, dramatiq and saq; QUICK=1 for two minutes
 	@QUICK="$(QUICK)" $(BIN)/python -m bench $(ARGS)
 
@@ -69,5 +72,5 @@ clean: ## remove what was made here, .venv too
 	@rm -rf .venv .windlass .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo test test-long bench proto format lint types docs docs-check stubs-check \
+.PHONY: help install demo test test-long conformance bench proto format lint types docs docs-check stubs-check \
 	verify changelog clean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tests.support.fake_dispatcher import assignment
+from tests.support.scripted_dispatcher import assignment
 from windlass.worker.outcome import Completion, FailedAttempt
 from windlass.worker.runner import Runner
 

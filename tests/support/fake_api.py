@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 from typing_extensions import override
 
+from tests.support.loopback_server import Changes, LoopbackServer
 from windlass.transport.io_thread import io_thread
 from windlass.v1 import error_pb2, run_pb2, run_service_pb2, run_service_pb2_grpc
 from windlass.v1.run_service_pb2 import SessionRequest, SessionResponse
@@ -27,7 +28,6 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
     def __init__(self) -> None:
         self.requests: list[SessionRequest] = []
         self.sessions = 0
-        self.port = 0
         #: run id to what was submitted, in order of arrival
         self.submitted: dict[str, run_pb2.RunSpec] = {}
         self.acknowledge = True
@@ -37,20 +37,22 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
         self.refuse: Callable[[run_pb2.RunSpec], error_pb2.ErrorDetail | None] = lambda _: None
         self.known_runs: set[str] = set()
         self.metadata: dict[str, str | bytes] = {}
-        self._server: grpc.aio.Server | None = None
+        self._server = LoopbackServer(
+            lambda server: run_service_pb2_grpc.add_RunServiceServicer_to_server(self, server)
+        )
         self._outboxes: list[asyncio.Queue[SessionResponse | None]] = []
-        self._changed: asyncio.Event | None = None
+        self._changes = Changes()
 
     @property
     def address(self) -> str:
         """Where it listens."""
-        return f"127.0.0.1:{self.port}"
+        return self._server.address
 
     # --- from the test's thread ------------------------------------------------------------------
 
     def start(self) -> None:
         """Listen; on the same port as before, if it did."""
-        io_thread().run(self._start()).result(10)
+        io_thread().run(self._server.start()).result(10)
 
     def stop(self) -> None:
         """Stop listening and break every stream."""
@@ -70,7 +72,7 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until something that a request changes is so."""
-        io_thread().run(asyncio.wait_for(self._until(condition), 10)).result(15)
+        io_thread().run(self._changes.until(condition, "what the test waits for")).result(15)
 
     # --- on the I/O thread -----------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
             self.requests.append(request)
             for answer in self._answers(request):
                 outbox.put_nowait(answer)
-            await self._note_change()
+            self._changes.note()
 
     def _answers(self, request: SessionRequest) -> Iterator[SessionResponse]:
         match request.WhichOneof("message"):
@@ -154,18 +156,9 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
         )
         return run_service_pb2.GetRunResponse(run=run)
 
-    async def _start(self) -> None:
-        self._changed = asyncio.Event()
-        self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-        run_service_pb2_grpc.add_RunServiceServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
-        await self._server.start()
-
     async def _stop(self) -> None:
         await self._break_streams()
-        if self._server is not None:
-            await self._server.stop(None)
-            self._server = None
+        await self._server.stop()
 
     async def _break_streams(self) -> None:
         for outbox in self._outboxes:
@@ -174,16 +167,6 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
     async def _say(self, response: SessionResponse) -> None:
         for outbox in self._outboxes:
             outbox.put_nowait(response)
-
-    async def _note_change(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        assert self._changed is not None
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
 
 
 @contextlib.contextmanager

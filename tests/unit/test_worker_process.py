@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fake_dispatcher import FakeDispatcher, assignment, fake_dispatcher
+from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
+from tests.support.scripted_dispatcher import assignment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

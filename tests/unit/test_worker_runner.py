@@ -11,11 +11,11 @@ import pytest
 from typing_extensions import override
 
 from tests.support.attempts import Attempts
-from tests.support.fake_dispatcher import assignment
+from tests.support.scripted_dispatcher import assignment
 from windlass import Context, NonRetryableException, Windlass
 from windlass.context import current
 from windlass.worker.failure import MESSAGE_BYTES, TRACEBACK_BYTES
-from windlass.worker.outcome import Completion
+from windlass.worker.outcome import Completion, FailedAttempt
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def test_a_batch_reports_in_one_piece(app: Windlass) -> None:
     @app.task
     async def nothing() -> None: ...
 
-    attempts = Attempts(app)
+    attempts = Attempts(app, slots=50)
     batch = [assignment("nothing") for _ in range(50)]
     attempts.runner.start(batch)
     for work in batch:
@@ -448,3 +448,35 @@ async def test_a_burst_of_sync_tasks_has_a_thread_each(app: Windlass) -> None:
         for work in [attempts.start("meet") for _ in range(8)]:
             assert isinstance(await attempts.outcome(work), Completion)
     assert attempts.runner._threads._active == 8
+
+
+async def test_what_comes_beyond_the_slots_waits_for_one(app: Windlass) -> None:
+    """On the loop and on threads together; one that is stopped while it waits never begins."""
+    begun: list[str] = []
+    release = threading.Event()
+    go_on = asyncio.Event()
+
+    @app.task
+    def on_thread(name: str) -> None:
+        begun.append(name)
+        release.wait(10)
+
+    @app.task
+    async def on_loop(name: str) -> None:
+        begun.append(name)
+        await go_on.wait()
+
+    attempts = Attempts(app, slots=1)
+    first = attempts.start("on_loop", b'{"name": "first"}')
+    second = attempts.start("on_thread", b'{"name": "second"}')
+    unwanted = attempts.start("on_loop", b'{"name": "unwanted"}')
+    last = attempts.start("on_loop", b'{"name": "last"}')
+    attempts.runner.cancel([unwanted.lease_id], "not needed", grace=0)
+    assert isinstance(await attempts.outcome(unwanted), FailedAttempt)
+    assert begun == ["first"]
+    go_on.set()
+    await attempts.outcome(first)
+    release.set()
+    await attempts.outcome(second)
+    await attempts.outcome(last)
+    assert begun == ["first", "second", "last"]

@@ -12,7 +12,8 @@ import grpc
 import pytest
 from typing_extensions import override
 
-from tests.support.fake_dispatcher import FakeDispatcher, acks, assignment, fake_dispatcher
+from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
+from tests.support.scripted_dispatcher import assignment
 from tests.support.worker_thread import running_worker
 from windlass import Context, Windlass
 from windlass.exceptions import InvalidConfig, WindlassError
@@ -139,7 +140,7 @@ def test_results_are_sent_again_until_acknowledged(app: Windlass, dispatcher: Fa
         return 1
 
     work = assignment("quick")
-    dispatcher.acknowledge = False
+    dispatcher.script.acknowledges = False
     with running_worker(app):
         dispatcher.assign(work)
         dispatcher.wait_until(lambda: len(dispatcher.completed) == 1)
@@ -147,7 +148,7 @@ def test_results_are_sent_again_until_acknowledged(app: Windlass, dispatcher: Fa
         dispatcher.wait_until(lambda: len(dispatcher.reports) == 2)
         assert list(dispatcher.hellos[1].held_lease_ids) == [work.lease_id]
         assert dispatcher.reports[1].completed[0].lease_id == work.lease_id
-        dispatcher.say(acks=acks(work.lease_id).acks)
+        dispatcher.acknowledge(work.lease_id)
 
 
 def test_goodbye_moves_the_worker_to_another_dispatcher(app: Windlass, dispatcher: FakeDispatcher) -> None:
@@ -158,7 +159,7 @@ def test_goodbye_moves_the_worker_to_another_dispatcher(app: Windlass, dispatche
         with running_worker(app):
             dispatcher.assign(work)
             gate.wait_begun()
-            dispatcher.addresses = [dispatcher.address, other.address]
+            dispatcher.api.addresses = [dispatcher.address, other.address]
             dispatcher.say(goodbye=dispatch_pb2.Goodbye(reason="deploy"))
             other.wait_until(lambda: len(other.hellos) == 1)
             gate.open.set()
@@ -255,13 +256,13 @@ def test_a_task_that_cancels_itself_is_cancelled_before_its_result_is_told(
     with running_worker(app):
         dispatcher.assign(work)
         dispatcher.wait_until(lambda: work.run_id in dispatcher.completed)
-        assert dispatcher.cancelled_runs == [work.run_id]
+        assert dispatcher.api.cancelled_runs == [work.run_id]
     assert dispatcher.completed[work.run_id] == b"true"
 
 
 def test_a_refused_worker_ends_with_the_reason(app: Windlass, dispatcher: FakeDispatcher) -> None:
     """What will be refused again is not tried again."""
-    dispatcher.refuse = grpc.StatusCode.INVALID_ARGUMENT
+    dispatcher.script.refuse = grpc.StatusCode.INVALID_ARGUMENT
     with pytest.raises(WindlassError, match="refused"):
         app.worker("test").start()
 
@@ -318,7 +319,7 @@ async def test_a_worker_embeds_in_a_running_loop(app: Windlass, dispatcher: Fake
 
 def test_heartbeats_go_on_while_a_task_blocks_the_loop(app: Windlass, dispatcher: FakeDispatcher) -> None:
     """The stream has a thread of its own."""
-    dispatcher.welcome.heartbeat_interval_ms = 20
+    dispatcher.script.welcome.heartbeat_interval_ms = 20
     begun, unblock = threading.Event(), threading.Event()
 
     @app.task
@@ -338,8 +339,8 @@ def test_a_silent_dispatcher_is_left_and_attempts_stop_at_the_deadline(
     app: Windlass, dispatcher: FakeDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of ours runs once the engine may have given it to somebody else."""
-    dispatcher.welcome.session_ttl_ms = 300
-    dispatcher.welcome.heartbeat_interval_ms = 100
+    dispatcher.script.welcome.session_ttl_ms = 300
+    dispatcher.script.welcome.heartbeat_interval_ms = 100
     begun, stopped = threading.Event(), threading.Event()
 
     @app.task

@@ -48,13 +48,16 @@ class Runner:
         loop: asyncio.AbstractEventLoop,
         reports: Reports,
     ) -> None:
-        """Execute on `loop` and on up to `slots` threads."""
+        """Execute `slots` attempts at the same time, on `loop` and on threads."""
         self._tasks = tasks
+        self._slots = slots
         self._worker_id = worker_id
         self._labels = labels
         self._loop = loop
         self._reports = reports
         self._attempts: dict[str, Attempt] = {}
+        # Those of them that wait for a slot: the engine has given up on one that still executes here.
+        self._waiting: dict[str, Attempt] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._outcomes: list[Outcome] = []
         self._threads = ThreadPool(slots, self._run_in_thread)
@@ -63,7 +66,7 @@ class Runner:
     # --- From the I/O thread: one hand-over per batch ------------------------------------------
 
     def start(self, assignments: list[dispatch_pb2.Assignment]) -> None:
-        """Execute these, all at once, in order."""
+        """Execute these in order, at once as far as there are slots."""
         self._hand_over(self._start, assignments)
 
     def cancel(self, lease_ids: list[str], reason: str, grace: float) -> None:
@@ -110,12 +113,25 @@ class Runner:
                 continue
             attempt = Attempt(assignment, task, worker_id, labels, reports)
             attempts[attempt.lease_id] = attempt
-            if attempt.timeout_ms:
-                attempt.timer = self._loop.call_later(attempt.timeout_ms / 1000, self._time_out, attempt)
-            if task.is_async:
-                attempt.asyncio_task = _start_task(self._loop, self._run_on_loop(attempt), task.name)
+            if len(attempts) > self._slots:
+                self._waiting[attempt.lease_id] = attempt
             else:
-                self._threads.submit(attempt)
+                self._begin(attempt)
+        if self._waiting:  # a thread may have ended before they were put there
+            self._begin_waiting()
+
+    def _begin(self, attempt: Attempt) -> None:
+        if attempt.timeout_ms:
+            attempt.timer = self._loop.call_later(attempt.timeout_ms / 1000, self._time_out, attempt)
+        if attempt.task.is_async:
+            attempt.asyncio_task = _start_task(self._loop, self._run_on_loop(attempt), attempt.task.name)
+        else:
+            self._threads.submit(attempt)
+
+    def _begin_waiting(self) -> None:
+        waiting = self._waiting
+        while waiting and len(self._attempts) - len(waiting) < self._slots:
+            self._begin(waiting.pop(next(iter(waiting))))
 
     async def _run_on_loop(self, attempt: Attempt) -> None:
         current.set(attempt.context)
@@ -224,7 +240,12 @@ class Runner:
         """Take the right to say what became of the attempt; the second to ask is told no."""
         if attempt.timer is not None:
             self._forget_timer(attempt.timer)
-        return self._attempts.pop(attempt.lease_id, None) is not None
+        if self._attempts.pop(attempt.lease_id, None) is None:
+            return False
+        if self._waiting:
+            self._waiting.pop(attempt.lease_id, None)
+            self._hand_over(self._begin_waiting)
+        return True
 
     def _forget_timer(self, timer: asyncio.TimerHandle) -> None:
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - None on a thread, no exception
@@ -237,9 +258,7 @@ class Runner:
             return self._raised(attempt, TaskInterrupted())
         if len(output) > self.max_payload:
             return self._raised(attempt, self._too_large(attempt, output))
-        if attempt.timer is not None:
-            self._forget_timer(attempt.timer)
-        if self._attempts.pop(attempt.lease_id, None) is None:
+        if not self._claim(attempt):
             return None
         return Completion(attempt.lease_id, attempt.run_id, output)
 

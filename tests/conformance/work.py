@@ -1,0 +1,75 @@
+"""Owns the six tasks that a worker under test serves: how they are asked for, what they must give."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.support.scripted_dispatcher import assignment
+from windlass.v1 import dispatch_pb2
+
+if TYPE_CHECKING:
+    from tests.support.worker_link import Outcome
+
+TASKS = frozenset(
+    {
+        "conformance.echo",
+        "conformance.fail",
+        "conformance.hold",
+        "conformance.stubborn",
+        "conformance.big",
+        "conformance.log",
+    }
+)
+#: Longer than any case lasts.
+FOR_EVER_MS = 600_000
+
+
+def echo(value: object = None, **fields: Any) -> dispatch_pb2.Assignment:
+    """Return the input."""
+    given = {"value": value}
+    return assignment("conformance.echo", json.dumps(given).encode(), **fields)
+
+
+def fail(message: str, *, retryable: bool = True) -> dispatch_pb2.Assignment:
+    """Fail with this message."""
+    return assignment("conformance.fail", json.dumps({"message": message, "retryable": retryable}).encode())
+
+
+def hold(milliseconds: int = FOR_EVER_MS, **fields: Any) -> dispatch_pb2.Assignment:
+    """Wait, and end early when cancelled."""
+    return assignment("conformance.hold", json.dumps({"ms": milliseconds}).encode(), **fields)
+
+
+def stubborn(milliseconds: int = FOR_EVER_MS) -> dispatch_pb2.Assignment:
+    """Wait, whatever anybody asks for."""
+    return assignment("conformance.stubborn", json.dumps({"ms": milliseconds}).encode())
+
+
+def big(size: int) -> dispatch_pb2.Assignment:
+    """Return so many bytes."""
+    return assignment("conformance.big", json.dumps({"bytes": size}).encode())
+
+
+def log(lines: int, **fields: Any) -> dispatch_pb2.Assignment:
+    """Log so many lines."""
+    return assignment("conformance.log", json.dumps({"lines": lines}).encode(), **fields)
+
+
+def expect_output(outcome: Outcome, expected: object) -> None:
+    """Check that an attempt completed with this JSON value."""
+    assert isinstance(outcome, dispatch_pb2.Completed), f"expected completed, got failed: {_told(outcome)}"
+    given = json.loads(outcome.output_json or b"null")
+    assert given == expected, f"expected the output {expected!r}, got {given!r}"
+
+
+def expect_failure(outcome: Outcome) -> dispatch_pb2.Failed:
+    """Check that an attempt failed, and was not handed back."""
+    assert isinstance(outcome, dispatch_pb2.Failed), f"expected failed, got completed: {outcome.output_json[:80]!r}"
+    assert not outcome.released, f"expected failed, got released: {_told(outcome)}"
+    assert outcome.failure.type, "a failure has no type"
+    return outcome
+
+
+def _told(failed: dispatch_pb2.Failed) -> str:
+    return f"{failed.failure.type}: {failed.failure.message[:200]}"

@@ -1,0 +1,174 @@
+"""Owns a dispatcher without an engine, for whatever speaks the worker protocol, and the api's part in it.
+
+It takes workers in, notes what they say and answers as it is told to. It runs on the loop that starts
+it; `fake_dispatcher.py` puts it on the SDK's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+from typing_extensions import override
+
+from tests.support.loopback_server import Changes, LoopbackServer
+from tests.support.worker_link import Heard, Link
+from windlass.v1 import (
+    dispatch_pb2,
+    dispatch_service_pb2_grpc,
+    run_pb2,
+    run_service_pb2,
+    run_service_pb2_grpc,
+    worker_service_pb2,
+    worker_service_pb2_grpc,
+)
+from windlass.v1.dispatch_service_pb2 import ConnectRequest, ConnectResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_numbers = itertools.count(1)
+
+
+def assignment(task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_pb2.Assignment:
+    """An attempt with a lease and a run of its own."""
+    number = next(_numbers)
+    return dispatch_pb2.Assignment(
+        run_id=f"01890a5d-ac96-774b-bcce-{number:012x}",
+        lease_id=uuid.uuid4().hex,
+        task_name=task,
+        spec=run_pb2.RunSpec(workflow_name=task, input_json=input_json),
+        **{"attempt": 1, "max_attempts": 1, **fields},
+    )
+
+
+class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
+    """One dispatcher. What it does by itself can be switched off."""
+
+    def __init__(self, changes: Changes) -> None:
+        self.server = LoopbackServer(self.add_to)
+        self.links: list[Link] = []
+        self.welcomes = True
+        self.acknowledges = True
+        self.answers_heartbeats = True
+        #: End every stream that is opened with this status.
+        self.refuse: grpc.StatusCode | None = None
+        #: When streams were refused, in seconds of the loop's clock.
+        self.refused_at: list[float] = []
+        self.welcome = dispatch_pb2.Welcome(
+            session_id="session",
+            heartbeat_interval_ms=5000,
+            session_ttl_ms=15000,
+            max_payload_bytes=1 << 20,
+            accept_timeout_ms=5000,
+            cancel_grace_ms=0,
+        )
+        self._changes = changes
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve on this server."""
+        dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(self, server)
+
+    @property
+    def open_links(self) -> list[Link]:
+        """The streams that are not over."""
+        return [link for link in self.links if not link.is_over]
+
+    async def link(self, number: int) -> Link:
+        """Wait for the Hello on the stream of this number, from 1."""
+        await self._changes.until(
+            lambda: len(self.links) >= number and self.links[number - 1].heard,
+            "a stream with a Hello" if number == 1 else f"a stream with a Hello, number {number}",
+        )
+        return self.links[number - 1]
+
+    async def break_streams(self, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
+        """End every open stream with this status."""
+        for link in self.open_links:
+            link.end(code)
+
+    @override
+    async def Connect(
+        self, request_iterator: AsyncIterator[ConnectRequest], context: Context
+    ) -> AsyncIterator[ConnectResponse]:
+        """Note requests, give answers."""
+        if self.refuse is not None:
+            self.refused_at.append(asyncio.get_running_loop().time())
+            self._changes.note()
+            await context.abort(self.refuse, "refused")
+        link = Link(dict(context.invocation_metadata() or ()), self._changes)
+        self.links.append(link)
+        reader = asyncio.get_running_loop().create_task(self._read(request_iterator, link))
+        try:
+            while isinstance(response := await link.outbox.get(), ConnectResponse):
+                yield response
+            if response is not grpc.StatusCode.OK:
+                await context.abort(response, "told to")
+        finally:
+            reader.cancel()
+            link.is_over = True
+            self._changes.note()
+
+    async def _read(self, requests: AsyncIterator[ConnectRequest], link: Link) -> None:
+        async for request in requests:
+            link.heard.append(Heard(asyncio.get_running_loop().time(), request))
+            self._answer(request, link)
+            self._changes.note()
+        link.half_closed = True
+        link.end(grpc.StatusCode.OK)
+        self._changes.note()
+
+    def _answer(self, request: ConnectRequest, link: Link) -> None:
+        match request.WhichOneof("message"):
+            case "hello" if self.welcomes:
+                link.say(welcome=self.welcome)
+            case "report" if self.acknowledges:
+                leases = [each.lease_id for each in request.report.completed]
+                leases += [each.lease_id for each in request.report.failed]
+                if leases:
+                    link.acknowledge(*leases)
+            case "heartbeat" if self.answers_heartbeats:
+                link.say(heartbeat_answer=dispatch_pb2.HeartbeatAnswer(sequence=request.heartbeat.sequence))
+
+
+class ScriptedApi(worker_service_pb2_grpc.WorkerServiceServicer, run_service_pb2_grpc.RunServiceServicer):
+    """What a worker needs of an api: the dispatchers alive, and cancelling a run."""
+
+    def __init__(self, changes: Changes) -> None:
+        self.server = LoopbackServer(self.add_to)
+        self.addresses: list[str] = []
+        #: The metadata of each call of ListDispatchers.
+        self.asked: list[dict[str, str | bytes]] = []
+        self.cancelled_runs: list[str] = []
+        self._changes = changes
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve on this server."""
+        worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(self, server)
+        run_service_pb2_grpc.add_RunServiceServicer_to_server(self, server)
+
+    @override
+    async def ListDispatchers(
+        self, request: worker_service_pb2.ListDispatchersRequest, context: Context
+    ) -> worker_service_pb2.ListDispatchersResponse:
+        """Name the dispatchers."""
+        self.asked.append(dict(context.invocation_metadata() or ()))
+        self._changes.note()
+        if not self.addresses:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "no dispatcher is alive")
+        return worker_service_pb2.ListDispatchersResponse(addresses=self.addresses)
+
+    @override
+    async def CancelRuns(
+        self, request: run_service_pb2.CancelRunsRequest, context: Context
+    ) -> run_service_pb2.CancelRunsResponse:
+        """Note what is cancelled."""
+        self.cancelled_runs += request.run_ids
+        self._changes.note()
+        return run_service_pb2.CancelRunsResponse()
