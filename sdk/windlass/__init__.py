@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from windlass.retry import RetryPolicy as RetryPolicy
     from windlass.run import LogLine as LogLine
     from windlass.run import Run as Run
+    from windlass.run import RunState as RunState
     from windlass.run import WorkerInfo as WorkerInfo
     from windlass.run import Workflow as Workflow
     from windlass.status import RunStatus as RunStatus
@@ -63,6 +64,7 @@ _HOMES = {
     "Priority": "priority",
     "RetryPolicy": "retry",
     "Run": "run",
+    "RunState": "run",
     "RunStatus": "status",
     "Task": "task",
     "TaskRunRef": "refs",

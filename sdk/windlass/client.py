@@ -16,6 +16,7 @@ from windlass.calling import Caller, RunOptions, read_options
 from windlass.config import ClientConfig
 from windlass.decorator import TaskDecorator
 from windlass.exceptions import DuplicateTask, InvalidInput
+from windlass.logs import LogsClient
 from windlass.payload import write_any
 from windlass.runs import RunsClient
 from windlass.signature import where
@@ -60,6 +61,11 @@ class Windlass:
     def runs(self) -> RunsClient:
         """Runs by id."""
         return RunsClient(self._session)
+
+    @cached_property
+    def logs(self) -> LogsClient:
+        """What runs' tasks have logged."""
+        return LogsClient(self._session)
 
     @cached_property
     def workflows(self) -> WorkflowsClient:

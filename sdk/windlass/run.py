@@ -51,7 +51,7 @@ class Run:
             workflow_name=spec.workflow_name,
             workflow_version=run.workflow_version,
             status=RunStatus.from_number(run.status),
-            phase=run_pb2.RunPhase.Name(run.phase).removeprefix("RUN_PHASE_").lower(),
+            phase=_phase(run.phase),
             priority=Priority(spec.priority or Priority.MEDIUM),
             queue=spec.queue or "default",
             attempt=run.attempt,
@@ -67,6 +67,38 @@ class Run:
             ready_at=_maybe(run.ready_at_ms),
             started_at=_maybe(run.started_at_ms),
             finished_at=_maybe(run.finished_at_ms),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How a run stands. `error` is its last failure when FAILED, without a traceback."""
+
+    id: str
+    workflow_name: str
+    status: RunStatus
+    phase: str
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: TaskRunError | None
+    cancel_reason: str
+
+    @classmethod
+    def from_proto(cls, state: run_pb2.RunState) -> Self:
+        """Read it from the wire."""
+        return cls(
+            id=state.run_id,
+            workflow_name=state.workflow_name,
+            status=RunStatus.from_number(state.status),
+            phase=_phase(state.phase),
+            attempt=state.attempt,
+            created_at=_moment(state.created_at_ms),
+            started_at=_maybe(state.started_at_ms),
+            finished_at=_maybe(state.finished_at_ms),
+            error=from_failure(state.run_id, state.failure) if state.HasField("failure") else None,
+            cancel_reason=state.cancel_reason,
         )
 
 
@@ -143,17 +175,18 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line that a task logged."""
+    """A line that a task logged. `offset` counts the run's lines from 0, those dropped since too."""
 
+    offset: int
     logged_at: datetime
     level: str
     message: str
     attempt: int
 
     @classmethod
-    def from_proto(cls, line: run_pb2.LogLine) -> Self:
+    def from_proto(cls, offset: int, line: run_pb2.LogLine) -> Self:
         """Read it from the wire."""
-        return cls(_moment(line.logged_at_ms), line.level, line.message, line.attempt)
+        return cls(offset, _moment(line.logged_at_ms), line.level, line.message, line.attempt)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -161,6 +194,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _json(text: bytes) -> Any:
     return from_json(text)
+
+
+def _phase(number: run_pb2.RunPhase.ValueType) -> str:
+    return run_pb2.RunPhase.Name(number).removeprefix("RUN_PHASE_").lower()
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -8,15 +8,17 @@ from pydantic_core import from_json
 
 from windlass.exceptions import InvalidInput, UnknownRun
 from windlass.refs import WorkflowRunRef
-from windlass.run import LogLine, Run
+from windlass.run import Run
 from windlass.status import RunStatus
 from windlass.v1 import run_pb2, run_service_pb2
+from windlass.watching import RunWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from windlass.duration import Duration
+    from windlass.run import RunState
     from windlass.transport.session import Api, ClientSession
 
 _LARGEST_PAGE: Final = 1000
@@ -107,15 +109,31 @@ class RunsClient:
         """Do as `cancel`."""
         return await self._session.run_async(lambda api: self._cancel(api, run_id, reason))
 
-    def list_logs(self, run_id: str, offset: int = 0) -> LogLines:
-        """Give the lines that a run's tasks logged, from the line `offset` on."""
-        return self._session.run_sync(
-            "runs.list_logs", "runs.aio_list_logs", lambda api: self._logs(api, run_id, offset)
-        )
+    def watch(self, run_ids: Iterable[str]) -> Iterator[RunState]:
+        """Give how runs stand, each of them at first, then each again as it moves, until all have ended.
 
-    async def aio_list_logs(self, run_id: str, offset: int = 0) -> LogLines:
-        """Do as `list_logs`."""
-        return await self._session.run_async(lambda api: self._logs(api, run_id, offset))
+        What comes between two looks at a run is left out. Goes on by itself where the api was away.
+
+        Raises:
+            UnknownRun: the engine has no run of one of these ids.
+
+        """
+        watching = RunWatch(self._session, list(run_ids))
+        try:
+            while states := self._session.run_sync("runs.watch", "runs.aio_watch", watching.moved):
+                yield from states
+        finally:
+            self._session.post(watching.close)
+
+    async def aio_watch(self, run_ids: Iterable[str]) -> AsyncIterator[RunState]:
+        """Do as `watch`."""
+        watching = RunWatch(self._session, list(run_ids))
+        try:
+            while states := await self._session.run_async(watching.moved):
+                for state in states:
+                    yield state
+        finally:
+            self._session.post(watching.close)
 
     def ref(self, run_id: str) -> WorkflowRunRef[Any]:
         """Point at a run that was submitted elsewhere, or earlier. Asks nobody."""
@@ -147,19 +165,8 @@ class RunsClient:
             raise UnknownRun(f"the engine has no run {run_id}: it was never accepted, or has expired")
         return outcome != run_service_pb2.CANCEL_OUTCOME_ALREADY_ENDED
 
-    async def _logs(self, api: Api, run_id: str, offset: int) -> LogLines:
-        lines: LogLines = []
-        request = run_service_pb2.ListLogsRequest(run_id=run_id, offset=offset)
-        while True:
-            page = await self._session.unary(api.runs.ListLogs, request)
-            lines.extend(map(LogLine.from_proto, page.lines))
-            if not page.lines:
-                return lines
-            request.offset = page.next_offset
-
 
 Runs = list[Run]
-LogLines = list[LogLine]
 
 
 def _list_request(

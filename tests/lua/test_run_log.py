@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from windlass_core.domain.limits import MAX_LOG_LINES_PER_RUN
+from tests.support.world import NAMESPACE
+from windlass_core.domain.limits import MAX_LOG_BYTES_PER_RUN, MAX_LOG_LINES_PER_RUN
 from windlass_core.store.scripts import pack
 
 if TYPE_CHECKING:
@@ -15,12 +16,20 @@ def _lines(first: int, last: int) -> list[bytes]:
     return [pack((i, "INFO", f"line {i}", 1)) for i in range(first, last)]
 
 
+async def _kept(world: World, run: str) -> tuple[int, list[list[Any]]]:
+    found = await world.shard.runs.log_lines(NAMESPACE, run, 0, MAX_LOG_LINES_PER_RUN)
+    assert found is not None
+    return found
+
+
 async def test_lines_are_kept_in_their_order(world: World) -> None:
     """Over several calls."""
     ((run, lease),) = (await world.running()).items()
     assert await world.shard.runs.log([(run, lease, _lines(0, 2)), (run, lease, _lines(2, 3))]) == 3
     assert await world.shard.runs.log([(run, lease, _lines(3, 5))]) == 2
-    assert [line[2] for line in await world.shard.runs.log_lines(run, 0, -1)] == [b"line %d" % i for i in range(5)]
+    first, lines = await _kept(world, run)
+    assert first == 0
+    assert [line[2] for line in lines] == [b"line %d" % i for i in range(5)]
     assert await world.field(run, "ll") == b"5"
 
 
@@ -28,10 +37,22 @@ async def test_the_oldest_lines_give_way(world: World) -> None:
     """A run keeps its last thousand; how many there ever were is counted."""
     ((run, lease),) = (await world.running()).items()
     await world.shard.runs.log([(run, lease, _lines(0, 700)), (run, lease, _lines(700, 2500))])
-    lines = await world.shard.runs.log_lines(run, 0, -1)
+    first, lines = await _kept(world, run)
     assert len(lines) == MAX_LOG_LINES_PER_RUN
-    assert (lines[0][0], lines[-1][0]) == (1500, 2499)
+    assert (first, lines[0][0], lines[-1][0]) == (1500, 1500, 2499)
     assert await world.field(run, "ll") == b"2500"
+
+
+async def test_the_oldest_lines_give_way_to_bytes_too(world: World) -> None:
+    """A run keeps 1 MiB of lines; a line's number stays what it was."""
+    ((run, lease),) = (await world.running()).items()
+    for number in range(3):
+        text = "x" * (MAX_LOG_BYTES_PER_RUN // 2 - 1000)
+        await world.shard.runs.log([(run, lease, [pack((number, "INFO", text, 1)), *_lines(number, number + 1)])])
+    first, lines = await _kept(world, run)
+    assert (first, [line[0] for line in lines]) == (1, [0, 1, 1, 2, 2])
+    assert int(await world.field(run, "lb") or 0) == sum(len(pack(tuple(line))) for line in lines)
+    assert await world.field(run, "ll") == b"6"
 
 
 async def test_lines_of_a_lost_lease_are_dropped(world: World) -> None:
@@ -45,7 +66,8 @@ async def test_lines_of_a_lost_lease_are_dropped(world: World) -> None:
         [(run, old, _lines(0, 3)), (never, lease, _lines(0, 3)), (run, lease, _lines(7, 8))]
     )
     assert kept == 1
-    assert [line[0] for line in await world.shard.runs.log_lines(run, 0, -1)] == [7]
+    _first, lines = await _kept(world, run)
+    assert [line[0] for line in lines] == [7]
 
 
 async def test_lines_that_come_after_the_end_are_kept(world: World) -> None:

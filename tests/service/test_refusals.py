@@ -85,6 +85,10 @@ def _workflows(*definitions: workflow_pb2.WorkflowDefinition) -> workflow_servic
     return workflow_service_pb2.RegisterWorkflowsRequest(workflows=definitions)
 
 
+async def _answer(call: Any) -> Any:
+    return await (call.read() if isinstance(call, grpc.aio.UnaryStreamCall) else call)
+
+
 @pytest.mark.parametrize(
     ("service", "call", "request_", "field"),
     [
@@ -93,6 +97,8 @@ def _workflows(*definitions: workflow_pb2.WorkflowDefinition) -> workflow_servic
         ("runs", "GetRun", run_service_pb2.GetRunRequest(run_id="x"), "run_id"),
         ("runs", "WaitResult", run_service_pb2.WaitResultRequest(run_id=RUN.upper()), "run_id"),
         ("runs", "ListLogs", run_service_pb2.ListLogsRequest(), "run_id"),
+        ("runs", "TailLogs", run_service_pb2.TailLogsRequest(), "run_id"),
+        ("runs", "WatchRuns", run_service_pb2.WatchRunsRequest(), "run_ids"),
         ("runs", "ListRuns", run_service_pb2.ListRunsRequest(page_token=NONSENSE), "page_token"),
         ("runs", "ListRuns", run_service_pb2.ListRunsRequest(page_size=1001), "page_size"),
         ("runs", "CancelRuns", run_service_pb2.CancelRunsRequest(), "run_ids"),
@@ -114,7 +120,7 @@ async def test_a_bad_call_is_refused_with_its_field(
     """INVALID_ARGUMENT, the field as a path, and what was expected."""
     before = stored()
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await getattr(getattr(api, service), call)(request_)
+        await _answer(getattr(getattr(api, service), call)(request_))
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     detail = detail_of(raised.value)
     assert (detail.reason, detail.field) == (FIELD, field)

@@ -70,6 +70,7 @@ def _runs(s: Snapshot) -> Iterator[str]:
     for (run,) in s.keys_of("run").values():
         yield from _run(s, run, ended)
     owned = {**s.keys_of("failures"), **s.keys_of("waiters"), **s.keys_of("children"), **s.keys_of("log")}
+    owned |= s.keys_of("followers")
     for key, (run,) in owned.items():
         if f"r:{run}" not in s.values:
             yield f"key {key} is left of a run that is gone"

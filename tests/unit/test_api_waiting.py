@@ -30,10 +30,10 @@ async def test_who_begins_to_wait_while_a_large_output_is_read(world: World, mon
 
     with monkeypatch.context() as slow:
         slow.setattr(world.shard.runs, "outputs", come_meanwhile)
-        assert not await waiting.tell([pack([run, "C", False, "", ""]) for run in (first, second)])
+        assert not await waiting.tell([pack([run, "C", False, "", ""]) for run in (first, second)], print)
     assert [result.run_id for result in told] == [first]
     await waiting.watch("default", [second])
     async with asyncio.timeout(10):
         entries = await world.shard.pop(world.shard.keys.of("outbox", inc="a1"), 10)
-    await waiting.tell(entries)
+    await waiting.tell(entries, print)
     assert [(result.run_id, len(result.output_json)) for result in told] == [(first, 5002), (second, 5002)]

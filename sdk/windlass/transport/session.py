@@ -40,12 +40,12 @@ _Stream = grpc.aio.StreamStreamCall[SessionRequest, SessionResponse]
 
 _log = logging.getLogger("windlass.session")
 
-_FIRST_DELAY: Final = 0.05
-_LONGEST_DELAY: Final = 2.0
+FIRST_DELAY: Final = 0.05
+LONGEST_DELAY: Final = 2.0
 _UNARY_SECONDS: Final = 30.0
 
 #: The peer, or the way to it, may be well again soon; anything else would fail the same way again.
-_PASSING: Final = frozenset(
+PASSING: Final = frozenset(
     {
         grpc.StatusCode.OK,
         grpc.StatusCode.UNAVAILABLE,
@@ -86,6 +86,16 @@ class ClientSession:
         self._was_connected = False
         self._closed = False
 
+    @property
+    def address(self) -> str:
+        """The api's, as it was set."""
+        return self._address
+
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds that the first connection may take."""
+        return self._config.connect_timeout
+
     # --- from any thread -------------------------------------------------------------------------
 
     def submit(self, items: list[Pending]) -> None:
@@ -121,13 +131,24 @@ class ClientSession:
         if self._begin_close() is not None:
             await asyncio.wrap_future(self._io().run(self._close(timeout)))
 
+    def server_stream(
+        self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response], request: _Request
+    ) -> grpc.aio.UnaryStreamCall[_Request, _Response]:
+        """Begin one call that streams. On the I/O thread."""
+        return method(request, metadata=self._metadata)
+
+    def post(self, function: Callable[..., object], *args: Any) -> None:
+        """Have `function(*args)` called on the I/O thread soon, if it was ever used. Never blocks."""
+        if self._thread is not None:
+            self._thread.post(function, *args)
+
     async def unary(
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request
     ) -> _Response:
         """Make one call, again while the api is away, up to the connect timeout. On the I/O thread."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._config.connect_timeout
-        delay = _FIRST_DELAY
+        delay = FIRST_DELAY
         while True:
             try:
                 return await method(request, metadata=self._metadata, timeout=_UNARY_SECONDS)
@@ -136,7 +157,7 @@ class ClientSession:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or loop.time() + pause > deadline:
                     raise from_rpc_error(error, self._address) from None
             await asyncio.sleep(pause)
-            delay = min(delay * 2, _LONGEST_DELAY)
+            delay = min(delay * 2, LONGEST_DELAY)
 
     # --- on the I/O thread -----------------------------------------------------------------------
 
@@ -199,17 +220,17 @@ class ClientSession:
     async def _keep_connected(self) -> None:
         loop = asyncio.get_running_loop()
         deadline = None if self._was_connected else loop.time() + self._config.connect_timeout
-        delay = _FIRST_DELAY
+        delay = FIRST_DELAY
         while self._ledger.has_work and not self._closed:
             connected, error = await self._talk(deadline)
             self._ledger.disconnected()
             if connected:
-                deadline, delay = None, _FIRST_DELAY
+                deadline, delay = None, FIRST_DELAY
             pause = random.uniform(delay / 2, delay)
             if deadline is not None and loop.time() + pause >= deadline:
                 raise error
             await asyncio.sleep(pause)
-            delay = min(delay * 2, _LONGEST_DELAY)
+            delay = min(delay * 2, LONGEST_DELAY)
 
     async def _talk(self, deadline: float | None) -> tuple[bool, WindlassError]:
         """Live through one stream. Gives whether it ever stood, and why it ended where that may pass.
@@ -246,7 +267,7 @@ class ClientSession:
 
     def _passing(self, error: grpc.aio.AioRpcError) -> WindlassError:
         typed = from_rpc_error(error, self._address)
-        if error.code() in _PASSING:
+        if error.code() in PASSING:
             return typed
         if isinstance(typed, ApiUnreachable | Unauthorized):
             raise typed

@@ -349,6 +349,66 @@ class RunResult(_message.Message):
 Global___RunResult: _TypeAlias = RunResult  # noqa: Y015
 
 @_typing.final
+class RunState(_message.Message):
+    """How a run stands, without what went in and came out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    WORKFLOW_NAME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    STARTED_AT_MS_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_MS_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    workflow_name: _builtins.str
+    """What it is a run of."""
+    status: Global___RunStatus.ValueType
+    """Status."""
+    phase: Global___RunPhase.ValueType
+    """The finer state."""
+    attempt: _builtins.int
+    """The attempt under way, or the last one. 0: none was started."""
+    created_at_ms: _builtins.int
+    """Accepted, in milliseconds since 1970 UTC, as are the others."""
+    started_at_ms: _builtins.int
+    """The last attempt was started; 0 before the first."""
+    finished_at_ms: _builtins.int
+    """Ended; 0 before."""
+    cancel_reason: _builtins.str
+    """Why, when CANCELLED."""
+    @_builtins.property
+    def failure(self) -> Global___Failure:
+        """The last failure when FAILED, without its traceback."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        workflow_name: _builtins.str = ...,
+        status: Global___RunStatus.ValueType = ...,
+        phase: Global___RunPhase.ValueType = ...,
+        attempt: _builtins.int = ...,
+        created_at_ms: _builtins.int = ...,
+        started_at_ms: _builtins.int = ...,
+        finished_at_ms: _builtins.int = ...,
+        failure: Global___Failure | None = ...,
+        cancel_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "created_at_ms", b"created_at_ms", "failure", b"failure", "finished_at_ms", b"finished_at_ms", "phase", b"phase", "run_id", b"run_id", "started_at_ms", b"started_at_ms", "status", b"status", "workflow_name", b"workflow_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunState: _TypeAlias = RunState  # noqa: Y015
+
+@_typing.final
 class LogLine(_message.Message):
     """A line that a task logged."""
 

@@ -27,7 +27,7 @@ from windlass.v1 import run_pb2 as windlass_dot_v1_dot_run__pb2
 from windlass.v1 import workflow_pb2 as windlass_dot_v1_dot_workflow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwindlass/v1/run_service.proto\x12\x0bwindlass.v1\x1a\x17windlass/v1/error.proto\x1a\x15windlass/v1/run.proto\x1a\x1awindlass/v1/workflow.proto\"C\n\rRunSubmission\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.windlass.v1.RunSpec\"[\n\rSubmitOutcome\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.windlass.v1.ErrorDetail\x12\x11\n\tduplicate\x18\x03 \x01(\x08\"=\n\x11SubmitRunsRequest\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.windlass.v1.RunSubmission\"B\n\x12SubmitRunsResponse\x12,\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1a.windlass.v1.SubmitOutcome\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"/\n\x0eGetRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.windlass.v1.Run\"\x8d\x02\n\x0fListRunsRequest\x12(\n\x08statuses\x18\x01 \x03(\x0e\x32\x16.windlass.v1.RunStatus\x12\x16\n\x0eworkflow_names\x18\x02 \x03(\t\x12\x10\n\x08since_ms\x18\x03 \x01(\x03\x12\x10\n\x08until_ms\x18\x04 \x01(\x03\x12<\n\x08metadata\x18\x05 \x03(\x0b\x32*.windlass.v1.ListRunsRequest.MetadataEntry\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\x10ListRunsResponse\x12\x1e\n\x04runs\x18\x01 \x03(\x0b\x32\x10.windlass.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x11\x43\x61ncelRunsRequest\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x12\x43\x61ncelRunsResponse\x12,\n\x08outcomes\x18\x01 \x03(\x0e\x32\x1a.windlass.v1.CancelOutcome\"7\n\x11WaitResultRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\ntimeout_ms\x18\x02 \x01(\x04\"<\n\x12WaitResultResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.windlass.v1.RunResult\"@\n\x0fListLogsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\"b\n\x10ListLogsResponse\x12#\n\x05lines\x18\x01 \x03(\x0b\x32\x14.windlass.v1.LogLine\x12\x14\n\x0c\x66irst_offset\x18\x02 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x03 \x01(\x04\"\xc3\x01\n\x0eSessionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12,\n\x06submit\x18\x02 \x01(\x0b\x32\x1a.windlass.v1.SessionSubmitH\x00\x12\x32\n\tsubscribe\x18\x03 \x01(\x0b\x32\x1d.windlass.v1.SessionSubscribeH\x00\x12\x30\n\x08register\x18\x04 \x01(\x0b\x32\x1c.windlass.v1.SessionRegisterH\x00\x42\t\n\x07message\"E\n\x0fSessionRegister\x12\x32\n\tworkflows\x18\x01 \x03(\x0b\x32\x1f.windlass.v1.WorkflowDefinition\"L\n\rSessionSubmit\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.windlass.v1.RunSubmission\x12\x11\n\tsubscribe\x18\x02 \x01(\x08\"#\n\x10SessionSubscribe\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\"\x82\x02\n\x0fSessionResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x34\n\tsubmitted\x18\x02 \x01(\x0b\x32\x1f.windlass.v1.SubmitRunsResponseH\x00\x12\x34\n\nsubscribed\x18\x03 \x01(\x0b\x32\x1e.windlass.v1.SessionSubscribedH\x00\x12\x34\n\nregistered\x18\x04 \x01(\x0b\x32\x1e.windlass.v1.SessionRegisteredH\x00\x12.\n\x07results\x18\x05 \x01(\x0b\x32\x1b.windlass.v1.SessionResultsH\x00\x42\t\n\x07message\",\n\x11SessionSubscribed\x12\x17\n\x0funknown_run_ids\x18\x01 \x03(\t\"N\n\x11SessionRegistered\x12\x10\n\x08versions\x18\x01 \x03(\t\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.windlass.v1.ErrorDetail\"9\n\x0eSessionResults\x12\'\n\x07results\x18\x01 \x03(\x0b\x32\x16.windlass.v1.RunResult*\xad\x01\n\rCancelOutcome\x12\x1e\n\x1a\x43\x41NCEL_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NCEL_OUTCOME_CANCELLED\x10\x01\x12\x1c\n\x18\x43\x41NCEL_OUTCOME_REQUESTED\x10\x02\x12 \n\x1c\x43\x41NCEL_OUTCOME_ALREADY_ENDED\x10\x03\x12\x1e\n\x1a\x43\x41NCEL_OUTCOME_UNKNOWN_RUN\x10\x04\x32\x98\x04\n\nRunService\x12M\n\nSubmitRuns\x12\x1e.windlass.v1.SubmitRunsRequest\x1a\x1f.windlass.v1.SubmitRunsResponse\x12\x41\n\x06GetRun\x12\x1a.windlass.v1.GetRunRequest\x1a\x1b.windlass.v1.GetRunResponse\x12G\n\x08ListRuns\x12\x1c.windlass.v1.ListRunsRequest\x1a\x1d.windlass.v1.ListRunsResponse\x12M\n\nCancelRuns\x12\x1e.windlass.v1.CancelRunsRequest\x1a\x1f.windlass.v1.CancelRunsResponse\x12M\n\nWaitResult\x12\x1e.windlass.v1.WaitResultRequest\x1a\x1f.windlass.v1.WaitResultResponse\x12G\n\x08ListLogs\x12\x1c.windlass.v1.ListLogsRequest\x1a\x1d.windlass.v1.ListLogsResponse\x12H\n\x07Session\x12\x1b.windlass.v1.SessionRequest\x1a\x1c.windlass.v1.SessionResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwindlass/v1/run_service.proto\x12\x0bwindlass.v1\x1a\x17windlass/v1/error.proto\x1a\x15windlass/v1/run.proto\x1a\x1awindlass/v1/workflow.proto\"C\n\rRunSubmission\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.windlass.v1.RunSpec\"[\n\rSubmitOutcome\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.windlass.v1.ErrorDetail\x12\x11\n\tduplicate\x18\x03 \x01(\x08\"=\n\x11SubmitRunsRequest\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.windlass.v1.RunSubmission\"B\n\x12SubmitRunsResponse\x12,\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1a.windlass.v1.SubmitOutcome\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"/\n\x0eGetRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.windlass.v1.Run\"\x8d\x02\n\x0fListRunsRequest\x12(\n\x08statuses\x18\x01 \x03(\x0e\x32\x16.windlass.v1.RunStatus\x12\x16\n\x0eworkflow_names\x18\x02 \x03(\t\x12\x10\n\x08since_ms\x18\x03 \x01(\x03\x12\x10\n\x08until_ms\x18\x04 \x01(\x03\x12<\n\x08metadata\x18\x05 \x03(\x0b\x32*.windlass.v1.ListRunsRequest.MetadataEntry\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\x10ListRunsResponse\x12\x1e\n\x04runs\x18\x01 \x03(\x0b\x32\x10.windlass.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x11\x43\x61ncelRunsRequest\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x12\x43\x61ncelRunsResponse\x12,\n\x08outcomes\x18\x01 \x03(\x0e\x32\x1a.windlass.v1.CancelOutcome\"7\n\x11WaitResultRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\ntimeout_ms\x18\x02 \x01(\x04\"<\n\x12WaitResultResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.windlass.v1.RunResult\"@\n\x0fListLogsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\"b\n\x10ListLogsResponse\x12#\n\x05lines\x18\x01 \x03(\x0b\x32\x14.windlass.v1.LogLine\x12\x14\n\x0c\x66irst_offset\x18\x02 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x03 \x01(\x04\"1\n\x0fTailLogsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x89\x01\n\x10TailLogsResponse\x12#\n\x05lines\x18\x01 \x03(\x0b\x32\x14.windlass.v1.LogLine\x12\x14\n\x0c\x66irst_offset\x18\x02 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x03 \x01(\x04\x12%\n\x05\x65nded\x18\x04 \x01(\x0e\x32\x16.windlass.v1.RunStatus\"#\n\x10WatchRunsRequest\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\"8\n\x11WatchRunsResponse\x12#\n\x04runs\x18\x01 \x03(\x0b\x32\x15.windlass.v1.RunState\"\xc3\x01\n\x0eSessionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12,\n\x06submit\x18\x02 \x01(\x0b\x32\x1a.windlass.v1.SessionSubmitH\x00\x12\x32\n\tsubscribe\x18\x03 \x01(\x0b\x32\x1d.windlass.v1.SessionSubscribeH\x00\x12\x30\n\x08register\x18\x04 \x01(\x0b\x32\x1c.windlass.v1.SessionRegisterH\x00\x42\t\n\x07message\"E\n\x0fSessionRegister\x12\x32\n\tworkflows\x18\x01 \x03(\x0b\x32\x1f.windlass.v1.WorkflowDefinition\"L\n\rSessionSubmit\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.windlass.v1.RunSubmission\x12\x11\n\tsubscribe\x18\x02 \x01(\x08\"#\n\x10SessionSubscribe\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\"\x82\x02\n\x0fSessionResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x34\n\tsubmitted\x18\x02 \x01(\x0b\x32\x1f.windlass.v1.SubmitRunsResponseH\x00\x12\x34\n\nsubscribed\x18\x03 \x01(\x0b\x32\x1e.windlass.v1.SessionSubscribedH\x00\x12\x34\n\nregistered\x18\x04 \x01(\x0b\x32\x1e.windlass.v1.SessionRegisteredH\x00\x12.\n\x07results\x18\x05 \x01(\x0b\x32\x1b.windlass.v1.SessionResultsH\x00\x42\t\n\x07message\",\n\x11SessionSubscribed\x12\x17\n\x0funknown_run_ids\x18\x01 \x03(\t\"N\n\x11SessionRegistered\x12\x10\n\x08versions\x18\x01 \x03(\t\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.windlass.v1.ErrorDetail\"9\n\x0eSessionResults\x12\'\n\x07results\x18\x01 \x03(\x0b\x32\x16.windlass.v1.RunResult*\xad\x01\n\rCancelOutcome\x12\x1e\n\x1a\x43\x41NCEL_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NCEL_OUTCOME_CANCELLED\x10\x01\x12\x1c\n\x18\x43\x41NCEL_OUTCOME_REQUESTED\x10\x02\x12 \n\x1c\x43\x41NCEL_OUTCOME_ALREADY_ENDED\x10\x03\x12\x1e\n\x1a\x43\x41NCEL_OUTCOME_UNKNOWN_RUN\x10\x04\x32\xb1\x05\n\nRunService\x12M\n\nSubmitRuns\x12\x1e.windlass.v1.SubmitRunsRequest\x1a\x1f.windlass.v1.SubmitRunsResponse\x12\x41\n\x06GetRun\x12\x1a.windlass.v1.GetRunRequest\x1a\x1b.windlass.v1.GetRunResponse\x12G\n\x08ListRuns\x12\x1c.windlass.v1.ListRunsRequest\x1a\x1d.windlass.v1.ListRunsResponse\x12M\n\nCancelRuns\x12\x1e.windlass.v1.CancelRunsRequest\x1a\x1f.windlass.v1.CancelRunsResponse\x12M\n\nWaitResult\x12\x1e.windlass.v1.WaitResultRequest\x1a\x1f.windlass.v1.WaitResultResponse\x12G\n\x08ListLogs\x12\x1c.windlass.v1.ListLogsRequest\x1a\x1d.windlass.v1.ListLogsResponse\x12I\n\x08TailLogs\x12\x1c.windlass.v1.TailLogsRequest\x1a\x1d.windlass.v1.TailLogsResponse0\x01\x12L\n\tWatchRuns\x12\x1d.windlass.v1.WatchRunsRequest\x1a\x1e.windlass.v1.WatchRunsResponse0\x01\x12H\n\x07Session\x12\x1b.windlass.v1.SessionRequest\x1a\x1c.windlass.v1.SessionResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTRUNSREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_LISTRUNSREQUEST_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_CANCELOUTCOME']._serialized_start=2084
-  _globals['_CANCELOUTCOME']._serialized_end=2257
+  _globals['_CANCELOUTCOME']._serialized_start=2370
+  _globals['_CANCELOUTCOME']._serialized_end=2543
   _globals['_RUNSUBMISSION']._serialized_start=122
   _globals['_RUNSUBMISSION']._serialized_end=189
   _globals['_SUBMITOUTCOME']._serialized_start=191
@@ -68,22 +68,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTLOGSREQUEST']._serialized_end=1151
   _globals['_LISTLOGSRESPONSE']._serialized_start=1153
   _globals['_LISTLOGSRESPONSE']._serialized_end=1251
-  _globals['_SESSIONREQUEST']._serialized_start=1254
-  _globals['_SESSIONREQUEST']._serialized_end=1449
-  _globals['_SESSIONREGISTER']._serialized_start=1451
-  _globals['_SESSIONREGISTER']._serialized_end=1520
-  _globals['_SESSIONSUBMIT']._serialized_start=1522
-  _globals['_SESSIONSUBMIT']._serialized_end=1598
-  _globals['_SESSIONSUBSCRIBE']._serialized_start=1600
-  _globals['_SESSIONSUBSCRIBE']._serialized_end=1635
-  _globals['_SESSIONRESPONSE']._serialized_start=1638
-  _globals['_SESSIONRESPONSE']._serialized_end=1896
-  _globals['_SESSIONSUBSCRIBED']._serialized_start=1898
-  _globals['_SESSIONSUBSCRIBED']._serialized_end=1942
-  _globals['_SESSIONREGISTERED']._serialized_start=1944
-  _globals['_SESSIONREGISTERED']._serialized_end=2022
-  _globals['_SESSIONRESULTS']._serialized_start=2024
-  _globals['_SESSIONRESULTS']._serialized_end=2081
-  _globals['_RUNSERVICE']._serialized_start=2260
-  _globals['_RUNSERVICE']._serialized_end=2796
+  _globals['_TAILLOGSREQUEST']._serialized_start=1253
+  _globals['_TAILLOGSREQUEST']._serialized_end=1302
+  _globals['_TAILLOGSRESPONSE']._serialized_start=1305
+  _globals['_TAILLOGSRESPONSE']._serialized_end=1442
+  _globals['_WATCHRUNSREQUEST']._serialized_start=1444
+  _globals['_WATCHRUNSREQUEST']._serialized_end=1479
+  _globals['_WATCHRUNSRESPONSE']._serialized_start=1481
+  _globals['_WATCHRUNSRESPONSE']._serialized_end=1537
+  _globals['_SESSIONREQUEST']._serialized_start=1540
+  _globals['_SESSIONREQUEST']._serialized_end=1735
+  _globals['_SESSIONREGISTER']._serialized_start=1737
+  _globals['_SESSIONREGISTER']._serialized_end=1806
+  _globals['_SESSIONSUBMIT']._serialized_start=1808
+  _globals['_SESSIONSUBMIT']._serialized_end=1884
+  _globals['_SESSIONSUBSCRIBE']._serialized_start=1886
+  _globals['_SESSIONSUBSCRIBE']._serialized_end=1921
+  _globals['_SESSIONRESPONSE']._serialized_start=1924
+  _globals['_SESSIONRESPONSE']._serialized_end=2182
+  _globals['_SESSIONSUBSCRIBED']._serialized_start=2184
+  _globals['_SESSIONSUBSCRIBED']._serialized_end=2228
+  _globals['_SESSIONREGISTERED']._serialized_start=2230
+  _globals['_SESSIONREGISTERED']._serialized_end=2308
+  _globals['_SESSIONRESULTS']._serialized_start=2310
+  _globals['_SESSIONRESULTS']._serialized_end=2367
+  _globals['_RUNSERVICE']._serialized_start=2546
+  _globals['_RUNSERVICE']._serialized_end=3235
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,16 @@ class RunServiceStub:
                 request_serializer=windlass_dot_v1_dot_run__service__pb2.ListLogsRequest.SerializeToString,
                 response_deserializer=windlass_dot_v1_dot_run__service__pb2.ListLogsResponse.FromString,
                 _registered_method=True)
+        self.TailLogs = channel.unary_stream(
+                '/windlass.v1.RunService/TailLogs',
+                request_serializer=windlass_dot_v1_dot_run__service__pb2.TailLogsRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_run__service__pb2.TailLogsResponse.FromString,
+                _registered_method=True)
+        self.WatchRuns = channel.unary_stream(
+                '/windlass.v1.RunService/WatchRuns',
+                request_serializer=windlass_dot_v1_dot_run__service__pb2.WatchRunsRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_run__service__pb2.WatchRunsResponse.FromString,
+                _registered_method=True)
         self.Session = channel.stream_stream(
                 '/windlass.v1.RunService/Session',
                 request_serializer=windlass_dot_v1_dot_run__service__pb2.SessionRequest.SerializeToString,
@@ -120,6 +130,22 @@ class RunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TailLogs(self, request, context):
+        """The same lines from an offset on, and each further one as it is stored; ends once the run has
+        ended and all of its lines have been sent. A caller that was cut off goes on at next_offset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRuns(self, request, context):
+        """How runs stand: all of them at first, then each again as it starts, is put back or ends; ends
+        once all of them have. NOT_FOUND where the namespace does not have one of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Session(self, request_iterator, context):
         """One stream per client process for submits and results, in batches.
         """
@@ -159,6 +185,16 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.ListLogs,
                     request_deserializer=windlass_dot_v1_dot_run__service__pb2.ListLogsRequest.FromString,
                     response_serializer=windlass_dot_v1_dot_run__service__pb2.ListLogsResponse.SerializeToString,
+            ),
+            'TailLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.TailLogs,
+                    request_deserializer=windlass_dot_v1_dot_run__service__pb2.TailLogsRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_run__service__pb2.TailLogsResponse.SerializeToString,
+            ),
+            'WatchRuns': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRuns,
+                    request_deserializer=windlass_dot_v1_dot_run__service__pb2.WatchRunsRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_run__service__pb2.WatchRunsResponse.SerializeToString,
             ),
             'Session': grpc.stream_stream_rpc_method_handler(
                     servicer.Session,
@@ -329,6 +365,60 @@ class RunService:
             '/windlass.v1.RunService/ListLogs',
             windlass_dot_v1_dot_run__service__pb2.ListLogsRequest.SerializeToString,
             windlass_dot_v1_dot_run__service__pb2.ListLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TailLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/windlass.v1.RunService/TailLogs',
+            windlass_dot_v1_dot_run__service__pb2.TailLogsRequest.SerializeToString,
+            windlass_dot_v1_dot_run__service__pb2.TailLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/windlass.v1.RunService/WatchRuns',
+            windlass_dot_v1_dot_run__service__pb2.WatchRunsRequest.SerializeToString,
+            windlass_dot_v1_dot_run__service__pb2.WatchRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,14 @@ class RunServiceStub:
     """Waits for the end of a run. DEADLINE_EXCEEDED when it has not ended within timeout_ms."""
     ListLogs: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ListLogsRequest, _run_service_pb2.ListLogsResponse]
     """Lines that a run's tasks logged."""
+    TailLogs: _grpc.UnaryStreamMultiCallable[_run_service_pb2.TailLogsRequest, _run_service_pb2.TailLogsResponse]
+    """The same lines from an offset on, and each further one as it is stored; ends once the run has
+    ended and all of its lines have been sent. A caller that was cut off goes on at next_offset.
+    """
+    WatchRuns: _grpc.UnaryStreamMultiCallable[_run_service_pb2.WatchRunsRequest, _run_service_pb2.WatchRunsResponse]
+    """How runs stand: all of them at first, then each again as it starts, is put back or ends; ends
+    once all of them have. NOT_FOUND where the namespace does not have one of them.
+    """
     Session: _grpc.StreamStreamMultiCallable[_run_service_pb2.SessionRequest, _run_service_pb2.SessionResponse]
     """One stream per client process for submits and results, in batches."""
 
@@ -75,6 +83,14 @@ class RunServiceAsyncStub(RunServiceStub):
     """Waits for the end of a run. DEADLINE_EXCEEDED when it has not ended within timeout_ms."""
     ListLogs: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ListLogsRequest, _run_service_pb2.ListLogsResponse]  # type: ignore[assignment]
     """Lines that a run's tasks logged."""
+    TailLogs: _aio.UnaryStreamMultiCallable[_run_service_pb2.TailLogsRequest, _run_service_pb2.TailLogsResponse]  # type: ignore[assignment]
+    """The same lines from an offset on, and each further one as it is stored; ends once the run has
+    ended and all of its lines have been sent. A caller that was cut off goes on at next_offset.
+    """
+    WatchRuns: _aio.UnaryStreamMultiCallable[_run_service_pb2.WatchRunsRequest, _run_service_pb2.WatchRunsResponse]  # type: ignore[assignment]
+    """How runs stand: all of them at first, then each again as it starts, is put back or ends; ends
+    once all of them have. NOT_FOUND where the namespace does not have one of them.
+    """
     Session: _aio.StreamStreamMultiCallable[_run_service_pb2.SessionRequest, _run_service_pb2.SessionResponse]  # type: ignore[assignment]
     """One stream per client process for submits and results, in batches."""
 
@@ -132,6 +148,26 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ListLogsResponse, _abc.Awaitable[_run_service_pb2.ListLogsResponse]]:
         """Lines that a run's tasks logged."""
+
+    @_abc_1.abstractmethod
+    def TailLogs(
+        self,
+        request: _run_service_pb2.TailLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_run_service_pb2.TailLogsResponse], _abc.AsyncIterator[_run_service_pb2.TailLogsResponse]]:
+        """The same lines from an offset on, and each further one as it is stored; ends once the run has
+        ended and all of its lines have been sent. A caller that was cut off goes on at next_offset.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchRuns(
+        self,
+        request: _run_service_pb2.WatchRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_run_service_pb2.WatchRunsResponse], _abc.AsyncIterator[_run_service_pb2.WatchRunsResponse]]:
+        """How runs stand: all of them at first, then each again as it starts, is put back or ends; ends
+        once all of them have. NOT_FOUND where the namespace does not have one of them.
+        """
 
     @_abc_1.abstractmethod
     def Session(

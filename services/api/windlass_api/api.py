@@ -8,6 +8,7 @@ import structlog
 from typing_extensions import override
 
 from windlass.v1 import run_service_pb2_grpc, worker_service_pb2_grpc, workflow_service_pb2_grpc
+from windlass_api.following import Following
 from windlass_api.runs import RunService
 from windlass_api.submits import Submits
 from windlass_api.waiting import Waiting
@@ -41,8 +42,11 @@ class Api(Service):
         super().__init__(settings, settings.listen, settings.http_listen, connection_age_s)
         self._definitions = DefinitionCache(self.shard.definitions)
         self._waiting = Waiting(self.shard, self.inc)
+        self._following = Following(self.shard.runs, self.inc, self._waiting)
         self._submits = Submits(self.shard, self.inc, self._definitions)
-        self._runs = RunService(self.shard.runs, self._submits, self._waiting, self._definitions, connection_age_s)
+        self._runs = RunService(
+            self.shard.runs, self._submits, self._waiting, self._following, self._definitions, connection_age_s
+        )
         self._box_lost = asyncio.Event()
         server = self.server.grpc
         run_service_pb2_grpc.add_RunServiceServicer_to_server(self._runs, server)
@@ -71,14 +75,16 @@ class Api(Service):
     async def leave(self) -> None:
         """Stores what was taken in, then sends the clients elsewhere."""
         await self.within_grace(self._submits.drained())
-        self._runs.end_sessions(ShuttingDown("this api is shutting down: connect to another"))
+        error = ShuttingDown("this api is shutting down: connect to another")
+        self._runs.end_sessions(error)
+        self._following.end(error)
 
     async def _outbox(self) -> None:
         key = self.shard.keys.of("outbox", inc=self.inc)
         await self.read_box(key, OUTBOX_AT_ONCE, self._take)
 
     async def _take(self, entries: list[bytes]) -> None:
-        if await self._waiting.tell(entries):
+        if await self._waiting.tell(entries, self._following.moved):
             await self.on_box_lost()
 
     async def _ask_again(self) -> None:
@@ -90,6 +96,7 @@ class Api(Service):
                 if await self._waiting.watch_all(DEFAULT_NAMESPACE):
                     await self._submits.drained()  # some may not have been stored yet
                     await self._tell_of_lost_runs()
+                await self._following.follow_all()
                 backoff.reset()
             except StoreUnavailable as error:
                 _log.warning("results not asked for, trying again", error=str(error))

@@ -1,7 +1,9 @@
 """Owns how what the store keeps is shown: one place per message."""
 
 from windlass.v1 import run_pb2, worker_pb2
+from windlass_core.domain.names import flow_task
 from windlass_core.domain.phase import Phase
+from windlass_core.failure import failure_message
 from windlass_core.store import runs as stored
 from windlass_core.store.workers import StoredWorker
 
@@ -52,6 +54,26 @@ def to_run(run: stored.StoredRun) -> run_pb2.Run:
         cancel_requested=run.cancel_reason is not None,
         cancel_reason=run.cancel_reason or "",
     )
+
+
+def to_state(run: stored.StoredRun, failure: stored.StoredFailure | None) -> run_pb2.RunState:
+    """How a run stands; `failure` is its last one."""
+    state = run_pb2.RunState(
+        run_id=run.run_id,
+        workflow_name=flow_task(run.flow),
+        status=STATUSES[run.phase],
+        phase=_PHASES[run.phase],
+        attempt=run.attempt,
+        created_at_ms=run.created_ms,
+        started_at_ms=run.started_ms,
+        finished_at_ms=run.finished_ms,
+    )
+    if run.phase is Phase.CANCELLED:
+        state.cancel_reason = run.cancel_reason or ""
+    if run.phase is Phase.FAILED and failure is not None:
+        state.failure.CopyFrom(failure_message(failure))
+        state.failure.ClearField("traceback")
+    return state
 
 
 def to_worker(worker: StoredWorker, dispatchers: dict[str, str]) -> worker_pb2.Worker:

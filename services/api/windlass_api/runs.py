@@ -1,24 +1,28 @@
 """Owns the run service's unary calls, and opens sessions."""
 
 import random
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import grpc
 from typing_extensions import override
 
 from windlass.v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
+from windlass_api.following import Following
 from windlass_api.listing import list_runs
+from windlass_api.logs import read_page, tail
 from windlass_api.presentation import to_run
 from windlass_api.session import ClientSession, Context
 from windlass_api.submits import Submits
 from windlass_api.waiting import Waiting
+from windlass_api.watching import watch
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import EngineError, InvalidField, UnknownRun
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE, MAX_LOG_LINES_PER_RUN
+from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
 from windlass_core.domain.names import DEFAULT_NAMESPACE, check_run_id
 from windlass_core.failure import failure_message
 from windlass_core.rpc.portion import portion
-from windlass_core.rpc.status import abort, unary
+from windlass_core.rpc.status import abort, streaming, unary
 from windlass_core.store.runs import Runs
 
 # A session ends when its connection takes no new calls any more, which gRPC varies by a tenth, and not
@@ -44,12 +48,14 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         runs: Runs,
         submits: Submits,
         waiting: Waiting,
+        following: Following,
         definitions: DefinitionCache,
         connection_age_s: float,
     ) -> None:
         self._runs = runs
         self._submits = submits
         self._waiting = waiting
+        self._following = following
         self._definitions = definitions
         self._connection_age_s = connection_age_s
         self._sessions: set[ClientSession] = set()
@@ -96,14 +102,9 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self, request: run_service_pb2.CancelRunsRequest, context: Any
     ) -> run_service_pb2.CancelRunsResponse:
         """See run_service.proto."""
-        if not 1 <= len(request.run_ids) <= MAX_ITEMS_PER_MESSAGE:
-            raise InvalidField(
-                f"run_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(request.run_ids)}",
-                "run_ids",
-            )
+        run_ids = _check_run_ids(request.run_ids)
         if len(request.reason.encode()) > _MAX_REASON_BYTES:
             raise InvalidField(f"reason: over {_MAX_REASON_BYTES} bytes", "reason")
-        run_ids = [check_run_id(r, f"run_ids[{i}]") for i, r in enumerate(request.run_ids)]
         reason = request.reason or "cancelled by a caller"
         outcomes = await self._runs.cancel(DEFAULT_NAMESPACE, reason, run_ids)
         return run_service_pb2.CancelRunsResponse(outcomes=[_CANCEL_OUTCOMES[outcome] for outcome in outcomes])
@@ -135,22 +136,32 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> run_service_pb2.ListLogsResponse:
         """See run_service.proto."""
         run_id = check_run_id(request.run_id, "run_id")
-        run = (await self._runs.get(DEFAULT_NAMESPACE, [run_id]))[0]
-        if run is None:
-            raise UnknownRun(f"no run {run_id}")
-        limit = min(request.limit or MAX_LOG_LINES_PER_RUN, MAX_LOG_LINES_PER_RUN)
-        dropped = max(0, run.log_lines - MAX_LOG_LINES_PER_RUN)
-        first = max(request.offset, dropped)
-        kept = await self._runs.log_lines(run_id, first - dropped, first - dropped + limit - 1)
-        lines = portion(
-            run_pb2.LogLine(logged_at_ms=at, level=level.decode(), message=text.decode(), attempt=attempt)
-            for at, level, text, attempt in kept
-        )
+        page = await read_page(self._runs, DEFAULT_NAMESPACE, run_id, request.offset, request.limit)
         return run_service_pb2.ListLogsResponse(
-            lines=lines,
-            first_offset=first,
-            next_offset=first + len(lines),
+            lines=page.lines, first_offset=page.first_offset, next_offset=page.next_offset
         )
+
+    @override
+    @streaming
+    async def TailLogs(
+        self, request: run_service_pb2.TailLogsRequest, context: Any
+    ) -> AsyncGenerator[run_service_pb2.TailLogsResponse, None]:
+        """See run_service.proto."""
+        run_id = check_run_id(request.run_id, "run_id")
+        async with self._following.follow(DEFAULT_NAMESPACE, [run_id]) as follower:
+            async for response in tail(self._runs, follower, run_id, request.offset):
+                yield response
+
+    @override
+    @streaming
+    async def WatchRuns(
+        self, request: run_service_pb2.WatchRunsRequest, context: Any
+    ) -> AsyncGenerator[run_service_pb2.WatchRunsResponse, None]:
+        """See run_service.proto."""
+        run_ids = list(dict.fromkeys(_check_run_ids(request.run_ids)))
+        async with self._following.follow(DEFAULT_NAMESPACE, run_ids) as follower:
+            async for response in watch(self._runs, follower):
+                yield response
 
     @override
     async def Session(  # type: ignore[override]  # it reads and writes by itself
@@ -166,3 +177,9 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
             await abort(context, error)
         finally:
             self._sessions.discard(session)
+
+
+def _check_run_ids(run_ids: Sequence[str]) -> list[str]:
+    if not 1 <= len(run_ids) <= MAX_ITEMS_PER_MESSAGE:
+        raise InvalidField(f"run_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(run_ids)}", "run_ids")
+    return [check_run_id(run_id, f"run_ids[{i}]") for i, run_id in enumerate(run_ids)]

@@ -14,6 +14,7 @@ from windlass_core.store.shard import Shard
 Sink: TypeAlias = Callable[[run_pb2.RunResult], None]
 
 RESYNC = b"resync"
+MOVED = b"moved"
 # No more than are taken out of the outbox at once: it must not overflow again.
 _WATCHED_AT_ONCE = 500
 
@@ -50,11 +51,17 @@ class Waiting:
             unknown += await self.watch(namespace, run_ids[first : first + _WATCHED_AT_ONCE])
         return unknown
 
-    async def tell(self, entries: list[bytes]) -> bool:
-        """Tells what the outbox told. Returns whether entries have been dropped before."""
+    async def tell(self, entries: list[bytes], moved: Callable[[str], None]) -> bool:
+        """Tells what the outbox told; `moved` of each run that has moved without an end.
+
+        Returns whether entries have been dropped before.
+        """
         told = [unpack(entry) for entry in entries]
         dropped = [RESYNC] in told
-        ends = [end for end in told if end != [RESYNC]]
+        for entry in told:
+            if entry[0] == MOVED:
+                moved(entry[1].decode())
+        ends = [entry for entry in told if entry[0] not in (RESYNC, MOVED)]
         large = [end for end in ends if end[2] is False and end[0].decode() in self._sinks]
         if large:
             outputs = await self._shard.runs.outputs([end[0].decode() for end in large])

@@ -1,6 +1,7 @@
 """Owns what workers report on its way to the store: gathered over all streams, acknowledged after."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,8 @@ class Reports:
         self._completed: Pump[_Completed] = Pump("complete", self._complete, size=lambda item: len(item.attempt[2]))
         self._failed: Pump[_Failed] = Pump("fail", self._fail, most=200)
         self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=lambda log: log.ByteSize())
+        # Leases with lines on their way: whoever sees an attempt's end finds all of its lines.
+        self._logging: Counter[str] = Counter()
         self._dropped_lines = 0
 
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
@@ -70,6 +73,7 @@ class Reports:
             case KeepLogs(logs):
                 if len(self._logs) < MAX_LOGS_WAITING:
                     self._logs.put_all(logs)
+                    self._logging.update(log.lease_id for log in logs)
                 else:
                     self._drop(logs, "the store is away, or too slow")
 
@@ -82,12 +86,14 @@ class Reports:
         await self._shard.runs.accept(attempts)
 
     async def _complete(self, items: list[_Completed]) -> None:
+        await self._after_lines([item.attempt[1] for item in items])
         verdicts = await self._shard.runs.complete([item.attempt for item in items])
         for item, verdict in zip(items, verdicts, strict=True):
             ack = dispatch_pb2.Ack(lease_id=item.attempt[1], outcome=_OUTCOMES[verdict])
             item.stream.acknowledge(ack)
 
     async def _fail(self, items: list[_Failed]) -> None:
+        await self._after_lines([item.effect.lease_id for item in items])
         attempts = await asyncio.gather(*(self._judged(item) for item in items))
         verdicts = await self._shard.runs.fail(list(attempts))
         for item, verdict in zip(items, verdicts, strict=True):
@@ -133,6 +139,11 @@ class Reports:
             self._drop(logs, str(error))
         else:
             self._dropped_lines = 0
+        self._logging -= Counter(log.lease_id for log in logs)
+
+    async def _after_lines(self, leases: list[str]) -> None:
+        if self._logging and not self._logging.keys().isdisjoint(leases):
+            await self._logs.drained()
 
     def _drop(self, logs: list[dispatch_pb2.TaskLog], why: str) -> None:
         if not self._dropped_lines:

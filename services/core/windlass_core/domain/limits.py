@@ -10,6 +10,7 @@ MAX_SLOTS = 100_000
 MAX_DURATION_MS = 366 * 24 * 3600 * 1000
 
 MAX_LOG_LINES_PER_RUN = 1_000
+MAX_LOG_BYTES_PER_RUN = 1024 * 1024
 MAX_LOG_MESSAGE_BYTES = 16 * 1024
 
 # Crashes that a run survives when it was alone on the worker that died, and losses when it was not.

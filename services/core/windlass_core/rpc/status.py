@@ -1,7 +1,8 @@
 """Owns what each of our errors is on the wire: one table, a gRPC status and a typed detail."""
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -58,6 +59,28 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: errors.Engin
 Q = TypeVar("Q")
 R = TypeVar("R")
 S = TypeVar("S")
+
+
+def streaming(
+    handler: Callable[[S, Q, grpc.aio.ServicerContext[Q, R]], AsyncGenerator[R, None]],
+) -> Callable[[S, Q, grpc.aio.ServicerContext[Q, R]], AsyncIterator[R]]:
+    """The same as `unary`, for a handler that yields its responses."""
+
+    @functools.wraps(handler)
+    async def handle(self: S, request: Q, context: grpc.aio.ServicerContext[Q, R]) -> AsyncIterator[R]:
+        try:
+            async with aclosing(handler(self, request, context)) as responses:
+                async for response in responses:
+                    yield response
+        except errors.EngineError as error:
+            await abort(context, error)
+        except Exception:
+            if context.done():
+                raise
+            _log.exception("call failed", method=handler.__name__)
+            await context.abort(Code.INTERNAL, "the engine failed at this call; its log says why")
+
+    return handle
 
 
 def unary(

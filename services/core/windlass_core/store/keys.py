@@ -27,6 +27,7 @@ FAMILIES = (
     Family("run", "r:{run}", "hash", "a run and its task run; fields below", "until retention"),
     Family("failures", "e:{run}", "list", "its failed attempts, msgpack", "with the run"),
     Family("waiters", "wt:{run}", "set", "further apis that wait for its end", "until it ends"),
+    Family("followers", "fw:{run}", "set", "apis whose clients follow it", "while any, at most with the run"),
     Family("children", "k:{run}", "set", "runs that it spawned", "with the run"),
     Family("log", "log:{run}", "list", "its log lines, msgpack", "with the run"),
     Family("runs_by_time", "ix:{ns}", "zset", "run → accepted, ms", "runs' retention"),
@@ -61,7 +62,7 @@ FAMILIES = (
     Family("addresses", "addr:{service}", "hash", "incarnation → address", "with the processes"),
     Family("loads", "load:{service}", "hash", "incarnation → streams open", "with the processes"),
     Family("inbox", "inbox:{inc}", "list", "what a dispatcher is to deliver, msgpack", "with it"),
-    Family("outbox", "out:{inc}", "list", "ends of runs for an api, msgpack", "with it"),
+    Family("outbox", "out:{inc}", "list", "what an api's clients wait for, msgpack", "with it"),
     # Definitions
     Family("definitions", "d:{ns}", "hash", "workflow name → current version", "always"),
     Family("versions", "dv:{ns}", "hash", "name@version → registered ms, definition", "always"),
@@ -85,6 +86,7 @@ RUN_FIELDS = {
     "o": "output, JSON",
     "w": "incarnation of the api that waits for the end",
     "ww": "set where further apis wait",
+    "fw": "set where apis follow it",
     "x": "execution timeout, ms",
     "xs": "set where a start timer is running",
     "cx": "cancelling was asked for: the reason",
@@ -92,6 +94,7 @@ RUN_FIELDS = {
     "cr": "crashes charged",
     "lo": "losses not charged",
     "ll": "log lines ever written",
+    "lb": "bytes of the log lines that are kept",
 }
 
 # Fields of a worker's hash.
@@ -156,6 +159,7 @@ def to_lua() -> str:
     terminal = ", ".join(f"{phase.value} = true" for phase in Phase if phase.terminal)
     lines.append(f"PHASE.TERMINAL = {{ {terminal} }}")
     lines.append(f"LIMIT.LOG_LINES = {limits.MAX_LOG_LINES_PER_RUN}")
+    lines.append(f"LIMIT.LOG_BYTES = {limits.MAX_LOG_BYTES_PER_RUN}")
     lines.append(f"LIMIT.CRASHES = {limits.MAX_CRASHES}")
     lines.append(f"LIMIT.LOSSES = {limits.MAX_LOSSES}")
     return "\n".join(lines) + "\n"

@@ -50,19 +50,20 @@ class StoredRun:
     output: bytes
     worker_id: str
     cancel_reason: str | None
-    log_lines: int
 
 
-_FIELDS = ("b", "f", "v", "ph", "n", "c", "t", "s", "d", "o", "wk", "cx", "ll")
+_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx")
+_FIELDS = (*_STANDING, "b", "o")
 
 
 def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
-    spec, flow, version, phase, attempt, created, ready, started, ended, output, worker, cx, ll = values
-    if spec is None or flow is None:
+    flow, version, phase, attempt, created, ready, started, ended, worker, cx, *payloads = values
+    if flow is None:
         return None
+    spec, output = payloads or (None, None)
     return StoredRun(
         run_id=run_id,
-        spec=spec,
+        spec=spec or b"",
         flow=flow.decode(),
         version=(version or b"").decode(),
         phase=Phase((phase or b"r").decode()),
@@ -74,7 +75,6 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         output=output or b"",
         worker_id=(worker or b"").decode(),
         cancel_reason=None if cx is None else cx.decode(),
-        log_lines=int(ll or 0),
     )
 
 
@@ -109,6 +109,11 @@ class Runs:
         unknown = await self._scripts.call("run_watch", (namespace, inc, run_ids))
         return [run_id.decode() for run_id in unknown]
 
+    async def follow(self, namespace: str, inc: str, run_ids: list[str], *, follow: bool) -> list[str]:
+        """Has the api's outbox told, or no longer, when a run moves. Returns the ids of runs that don't exist."""
+        unknown = await self._scripts.call("run_follow", (namespace, inc, run_ids, follow))
+        return [run_id.decode() for run_id in unknown]
+
     async def accept(self, attempts: list[tuple[str, str]]) -> int:
         """Marks (run, lease) as running. Returns how many were."""
         started: int = await self._scripts.call("run_accept", attempts)
@@ -140,7 +145,14 @@ class Runs:
 
     async def get(self, namespace: str, run_ids: Sequence[str]) -> list[StoredRun | None]:
         """The runs, None for each that the namespace doesn't have."""
-        replies = await self._reader.many([("HMGET", self._keys.run(run_id), *_FIELDS) for run_id in run_ids])
+        return await self._get(namespace, run_ids, _FIELDS)
+
+    async def standing(self, namespace: str, run_ids: Sequence[str]) -> list[StoredRun | None]:
+        """The same without their specs and outputs."""
+        return await self._get(namespace, run_ids, _STANDING)
+
+    async def _get(self, namespace: str, run_ids: Sequence[str], fields: tuple[str, ...]) -> list[StoredRun | None]:
+        replies = await self._reader.many([("HMGET", self._keys.run(run_id), *fields) for run_id in run_ids])
         runs = [_to_run(i, values) for i, values in zip(run_ids, replies, strict=True)]
         return [r if r and r.flow.startswith(f"{namespace}|") else None for r in runs]
 
@@ -161,10 +173,21 @@ class Runs:
         entries = await self._reader.one("LRANGE", self._keys.of("failures", run=run_id), 0, -1)
         return [to_failure(unpack(entry)) for entry in entries]
 
-    async def log_lines(self, run_id: str, first: int, last: int) -> list[list[Any]]:
-        """Lines at the given places of what is kept, both included: [ms, level, text, attempt]."""
-        entries = await self._reader.one("LRANGE", self._keys.of("log", run=run_id), first, last)
-        return [unpack(entry) for entry in entries]
+    async def last_failures(self, run_ids: Sequence[str]) -> list[StoredFailure | None]:
+        """The last failed attempt of each run, None where there is none."""
+        entries = await self._reader.many([("LINDEX", self._keys.of("failures", run=run_id), -1) for run_id in run_ids])
+        return [to_failure(unpack(entry)) if entry else None for entry in entries]
+
+    async def log_lines(
+        self, namespace: str, run_id: str, offset: int, most: int
+    ) -> tuple[int, list[list[Any]]] | None:
+        """Lines from an offset on, which counts the dropped ones too; None: there is no such run.
+
+        Returns the offset of the first, which is larger than `offset` where lines were dropped, and
+        [ms, level, text, attempt] of each.
+        """
+        found = await self._scripts.call("run_log_read", (namespace, run_id, offset, most))
+        return (found[0], [unpack(entry) for entry in found[1]]) if found else None
 
     async def newest_first(
         self, namespace: str, after: tuple[int, str] | None, since_ms: int, until_ms: int, count: int

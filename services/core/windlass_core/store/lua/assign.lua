@@ -10,6 +10,7 @@
 --!include wake
 --!include lanes
 --!include slots
+--!include telling
 --!include finish
 --!include describe
 --!include match

@@ -1,34 +1,5 @@
--- The end of a run, and telling those who wait for it.
+-- The end of a run, of which those who wait for it are told. Needs `telling`.
 local INLINE_BYTES = 4096
-local OUTBOX_ENTRIES = 100000
-
--- Entries for the apis that wait, gathered by incarnation.
-local tellings = {}
-
-local function gather_telling(inc, entry)
-  local entries = tellings[inc]
-  if not entries then
-    entries = {}
-    tellings[inc] = entries
-  end
-  entries[#entries + 1] = entry
-end
-
-local function tell_gathered()
-  for inc, entries in pairs(tellings) do
-    if call('ZSCORE', K.presence('api'), inc) then
-      local length = 0
-      for first = 1, #entries, 1000 do
-        length = call('RPUSH', K.outbox(inc), unpack(entries, first, math.min(first + 999, #entries)))
-      end
-      if length > OUTBOX_ENTRIES then
-        call('DEL', K.outbox(inc))
-        call('RPUSH', K.outbox(inc), cmsgpack.pack({ 'resync' }))
-      end
-    end
-  end
-  tellings = {}
-end
 
 -- What is told of an ended run: { run, phase, output, last failure, reason }. An output too large
 -- to be copied about is false; the api reads it from the run.

@@ -4,6 +4,7 @@ local K, PHASE, LIMIT = {}, {}, {}
 function K.run(run) return P .. 'r:' .. run end
 function K.failures(run) return P .. 'e:' .. run end
 function K.waiters(run) return P .. 'wt:' .. run end
+function K.followers(run) return P .. 'fw:' .. run end
 function K.children(run) return P .. 'k:' .. run end
 function K.log(run) return P .. 'log:' .. run end
 function K.runs_by_time(ns) return P .. 'ix:' .. ns end
@@ -48,5 +49,6 @@ PHASE.FAILED = 'F'
 PHASE.CANCELLED = 'X'
 PHASE.TERMINAL = { C = true, F = true, X = true }
 LIMIT.LOG_LINES = 1000
+LIMIT.LOG_BYTES = 1048576
 LIMIT.CRASHES = 3
 LIMIT.LOSSES = 20

@@ -9,6 +9,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include telling
 --!include finish
 --!include cancelling
 local namespace, reason, runs = unpack(cmsgpack.unpack(ARGV[1]))

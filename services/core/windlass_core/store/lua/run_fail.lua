@@ -11,6 +11,7 @@
 --!include wake
 --!include lanes
 --!include slots
+--!include telling
 --!include finish
 --!include failing
 local verdicts = {}
@@ -41,7 +42,7 @@ end
 
 for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local run, lease, what, delay, failure = unpack(item)
-  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's')
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'fw')
   local r = {
     L = f[2], wk = f[3], f = f[4], w = f[5], ww = f[6], x = f[7], cx = f[8],
     p = f[9], c = f[10], t = f[11], n = f[12], s = f[13],
@@ -52,6 +53,7 @@ for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
     verdicts[place] = 'recorded'
     gather_release(r.wk, lease)
     fail(run, r, what, delay, failure)
+    gather_moved(run, f[14])
   else
     verdicts[place] = 'duplicate'
   end

@@ -9,6 +9,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include telling
 --!include finish
 --!include watch
 local namespace, inc, runs = unpack(cmsgpack.unpack(ARGV[1]))

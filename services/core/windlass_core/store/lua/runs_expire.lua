@@ -21,7 +21,7 @@ while deleted < most do
     local namespace = namespace_of(flow)
     call('ZREM', K.runs_by_time(namespace), run)
     call('ZREM', K.failed_by_time(namespace), run)
-    call('DEL', K.run(run), K.failures(run), K.waiters(run), K.children(run), K.log(run))
+    call('DEL', K.run(run), K.failures(run), K.waiters(run), K.followers(run), K.children(run), K.log(run))
     if parent then call('SREM', K.children(parent), run) end
     deleted = deleted + 1
   end

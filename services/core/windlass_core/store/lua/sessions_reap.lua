@@ -12,6 +12,7 @@
 --!include wake
 --!include lanes
 --!include slots
+--!include telling
 --!include finish
 --!include failing
 --!include membership
@@ -20,7 +21,7 @@ local lost, crashed = unpack(cmsgpack.unpack(ARGV[1]))
 local taken, more = 0, false
 
 local function take_back(run, lease, alone)
-  local f = call('HMGET', K.run(run), 'ph', 'L', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'wk')
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'wk', 'fw')
   local r = {
     L = lease, f = f[3], w = f[4], ww = f[5], x = f[6], cx = f[7], p = f[8], c = f[9], t = f[10], n = f[11],
   }
@@ -37,6 +38,7 @@ local function take_back(run, lease, alone)
   end
   if ends then return finish(run, r, PHASE.FAILED) end
   requeue_uncharged(run, r)
+  gather_moved(run, f[14])
 end
 
 local expired = call('ZRANGE', K.sessions(), '-inf', now, 'BYSCORE', 'LIMIT', 0, 20)

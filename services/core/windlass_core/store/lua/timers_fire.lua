@@ -10,6 +10,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include telling
 --!include finish
 --!include cancelling
 local CHILDREN = 200

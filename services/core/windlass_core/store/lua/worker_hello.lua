@@ -13,6 +13,7 @@
 --!include wake
 --!include lanes
 --!include slots
+--!include telling
 --!include finish
 --!include describe
 --!include membership
