@@ -86,5 +86,10 @@ async def log(input: Lines, ctx: Context) -> dict[str, str]:
     return {}
 
 
-if __name__ == "__main__":
+def serve() -> None:
+    """Serve until a signal."""
     app.worker("conformance", slots=int(os.environ.get("CONFORMANCE_SLOTS", "4"))).start()
+
+
+if __name__ == "__main__":
+    serve()

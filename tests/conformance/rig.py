@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import grpc
@@ -89,11 +90,15 @@ class Rig:
         """Seconds of the clock that messages are noted by."""
         return asyncio.get_running_loop().time()
 
-    async def time(self, milliseconds: int) -> None:
+    def wall_clock_ms(self) -> int:
+        """Milliseconds since 1970 UTC."""
+        return time.time_ns() // 1_000_000
+
+    async def let_time_pass(self, milliseconds: int) -> None:
         """Let time itself be what happens: for rules that say what must not be said meanwhile."""
         await asyncio.sleep(milliseconds / 1000)
 
-    async def let_pass(self, link: Link, milliseconds: int) -> None:
+    async def execute_for(self, link: Link, milliseconds: int) -> None:
         """Wait until the worker has executed another attempt of so many milliseconds from start to end.
 
         Whatever else it was going to say by then, it has said.

@@ -75,7 +75,7 @@ async def a_batch_is_answered_one_by_one(rig: Rig) -> None:
     for number, attempt in enumerate(attempts):
         work.expect_output(await link.outcome(attempt), {"value": number})
     work.expect_failure(await link.outcome(failing))
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
     assert len(link.outcomes) == 21, f"expected 21 answers, got {len(link.outcomes)}"
 
 
@@ -112,7 +112,7 @@ async def an_unknown_task_fails(rig: Rig) -> None:
     assert "conformance.no-such-task" in failed.failure.message, (
         f"expected a message that names the task, got {failed.failure.message!r}"
     )
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
 
 
 @case
@@ -123,7 +123,7 @@ async def broken_json_fails_for_good(rig: Rig) -> None:
     link.assign(attempt)
     failed = work.expect_failure(await link.outcome(attempt))
     assert failed.failure.non_retryable, "non_retryable: expected true"
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
 
 
 @case
@@ -134,7 +134,7 @@ async def invalid_input_fails_for_good(rig: Rig) -> None:
     link.assign(attempt)
     failed = work.expect_failure(await link.outcome(attempt))
     assert failed.failure.non_retryable, "non_retryable: expected true"
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
 
 
 @case

@@ -50,7 +50,7 @@ async def says_nothing_before_the_welcome(rig: Rig) -> None:
     await link.acceptance(attempt)
     rig.dispatcher.welcomes = False
     link = await rig.cut(link)
-    await rig.time(600)
+    await rig.let_time_pass(600)
     assert len(link.heard) == 1, f"expected nothing but Hello, heard {link}"
     link.say(welcome=rig.dispatcher.welcome)
     work.expect_output(await link.outcome(attempt), {"held": 200})
@@ -71,10 +71,10 @@ async def waits_for_an_api_that_is_away(rig: Rig) -> None:
     """A worker that starts before its api asks again until it is there."""
     await rig.api.server.stop()
     await rig.start_worker()
-    await rig.time(1_000)
+    await rig.let_time_pass(1_000)
     await rig.api.server.start()
     link = await rig.dispatcher.link(1)
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
 
 
 @case
@@ -85,7 +85,7 @@ async def waits_for_a_dispatcher(rig: Rig) -> None:
     await rig.until(lambda: len(rig.api.asked) >= 2, "a second call of ListDispatchers")
     rig.api.addresses = addresses
     link = await rig.dispatcher.link(1)
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
 
 
 @case
@@ -94,7 +94,7 @@ async def tries_the_next_dispatcher(rig: Rig) -> None:
     second = await rig.add_dispatcher()
     await rig.dispatcher.server.stop()
     await rig.start_worker()
-    await rig.let_pass(await second.link(1), 1)
+    await rig.execute_for(await second.link(1), 1)
 
 
 @case
@@ -102,4 +102,4 @@ async def goes_straight_to_a_named_dispatcher(rig: Rig) -> None:
     """WINDLASS_DISPATCHER_ADDRESS is connected to without asking the api."""
     await rig.api.server.stop()
     await rig.start_worker(WINDLASS_DISPATCHER_ADDRESS=rig.dispatcher.server.address)
-    await rig.let_pass(await rig.dispatcher.link(1), 1)
+    await rig.execute_for(await rig.dispatcher.link(1), 1)

@@ -20,7 +20,7 @@ async def a_duplicate_runs_once(rig: Rig) -> None:
     link.assign(attempt, attempt, logged, logged)
     link.assign(attempt, logged)
     work.expect_output(await link.outcome(attempt), {"held": 300})
-    await rig.let_pass(link, 400)
+    await rig.execute_for(link, 400)
     told = len(link.outcomes_of(attempt.lease_id))
     assert told == 1, f"expected one answer for one lease, got {told}"
     lines = len(link.lines_of(logged.lease_id))
@@ -34,9 +34,9 @@ async def an_acknowledged_lease_is_not_run_again(rig: Rig) -> None:
     attempt = work.log(1)
     link.assign(attempt)
     await link.outcome(attempt)
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
     link.assign(attempt)
-    await rig.let_pass(link, 300)
+    await rig.execute_for(link, 300)
     assert len(link.lines_of(attempt.lease_id)) == 1, "the attempt was executed again"
 
 
@@ -57,17 +57,21 @@ async def running_work_survives_a_cut(rig: Rig) -> None:
 
 @case
 async def held_work_is_not_run_again(rig: Rig) -> None:
-    """A lease that is held and delivered again after a reconnect is dropped."""
+    """A lease that is held, running or not yet acknowledged, and comes again after a cut is dropped."""
+    rig.dispatcher.acknowledges = False
     link = await rig.connect()
-    attempt = work.hold(600)
-    link.assign(attempt)
-    await link.acceptance(attempt)
+    running, ended = work.hold(600), work.log(1)
+    link.assign(running, ended)
+    await link.acceptance(running)
+    await link.outcome(ended)
+    rig.dispatcher.acknowledges = True
     link = await rig.cut(link)
-    link.assign(attempt)
-    await link.outcome(attempt)
-    await rig.let_pass(link, 700)
-    told = len(link.outcomes_of(attempt.lease_id))
+    link.assign(running, ended)
+    await link.outcome(running)
+    await rig.execute_for(link, 700)
+    told = len(link.outcomes_of(running.lease_id))
     assert told == 1, f"expected one answer for one lease, got {told}"
+    assert not link.lines_of(ended.lease_id), "an attempt that had ended was executed again"
 
 
 @case
@@ -78,7 +82,7 @@ async def work_that_ends_while_away_is_reported(rig: Rig) -> None:
     link.assign(attempt)
     await link.acceptance(attempt)
     await rig.dispatcher.server.stop()
-    await rig.time(600)
+    await rig.let_time_pass(600)
     await rig.dispatcher.server.start()
     link = await rig.dispatcher.link(2)
     assert list(link.hello.held_lease_ids) == [attempt.lease_id], "held_lease_ids: expected the unreported lease"
@@ -111,11 +115,11 @@ async def acknowledged_results_are_forgotten(rig: Rig) -> None:
     await link.outcome(known)
     await link.outcome(unknown)
     link.acknowledge(known.lease_id)
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
     link = await rig.cut(link)
     assert known.lease_id not in link.hello.held_lease_ids, "an acknowledged lease is still held"
     work.expect_output(await link.outcome(unknown), {"value": "unknown"})
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
     assert not link.outcomes_of(known.lease_id), "an acknowledged result was told again"
 
 
@@ -133,12 +137,12 @@ async def a_refused_result_is_dropped(rig: Rig) -> None:
     for outcome, attempt in attempts.items():
         await link.outcome(attempt)
         link.acknowledge(attempt.lease_id, outcome=outcome)
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
     link = await rig.cut(link)
     for outcome, attempt in attempts.items():
         name = dispatch_pb2.ReportOutcome.Name(outcome)
         assert attempt.lease_id not in link.hello.held_lease_ids, f"a lease is still held after {name}"
-    await rig.let_pass(link, 1)
+    await rig.execute_for(link, 1)
     for outcome, attempt in attempts.items():
         name = dispatch_pb2.ReportOutcome.Name(outcome)
         assert not link.outcomes_of(attempt.lease_id), f"a result was told again after {name}"
@@ -153,7 +157,7 @@ async def leases_lost_at_the_welcome_are_dropped(rig: Rig) -> None:
     await link.acceptance(attempt)
     rig.dispatcher.welcome.lost_lease_ids.append(attempt.lease_id)
     link = await rig.cut(link)
-    await rig.let_pass(link, 1_200)
+    await rig.execute_for(link, 1_200)
     assert not link.outcomes_of(attempt.lease_id), "an attempt was reported whose lease was lost"
 
 
@@ -174,5 +178,5 @@ async def leases_lost_at_a_heartbeat_are_dropped(rig: Rig) -> None:
     link.say(heartbeat_answer=dispatch_pb2.HeartbeatAnswer(sequence=beat.sequence, lost_lease_ids=lost))
     named = list((await link.heartbeat()).lease_ids)
     assert not named, f"expected a heartbeat without the lost leases, got {len(named)}"
-    await rig.let_pass(link, 1_000)
+    await rig.execute_for(link, 1_000)
     assert not link.outcomes_of(attempt.lease_id), "an attempt was reported whose lease was lost"

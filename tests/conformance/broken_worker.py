@@ -1,0 +1,86 @@
+"""The Python worker with one rule of the protocol taken out: `python -m tests.conformance.broken_worker FAULT`.
+
+Shows that the suite notices.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tests.conformance.python_worker import serve
+from windlass.worker import stream
+from windlass.worker.runner import Runner
+from windlass.worker.session import WorkerSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from windlass.v1 import dispatch_pb2, dispatch_service_pb2
+    from windlass.worker.session import Effect
+
+_FOR_EVER_MS = 2**31 - 1
+
+
+def runs_again() -> None:
+    """Takes each assignment for a new one."""
+    take = WorkerSession._on_assignments
+
+    def on_assignments(self: WorkerSession, message: dispatch_pb2.Assignments) -> list[Effect]:
+        for assignment in message.assignments:
+            self._seen.discard(assignment.lease_id)
+            self._executing.pop(assignment.lease_id, None)
+            self._finished.pop(assignment.lease_id, None)
+        return take(self, message)
+
+    WorkerSession._on_assignments = on_assignments  # type: ignore[method-assign]
+
+
+def ignores_slots() -> None:
+    """Executes whatever comes at once."""
+    begin = Runner.__init__
+
+    def init(self: Runner, *arguments: object) -> None:
+        begin(self, *arguments)  # type: ignore[arg-type] # passed on as they came
+        self._slots = 1_000_000
+
+    Runner.__init__ = init  # type: ignore[assignment, method-assign]
+
+
+def heeds_no_loss() -> None:
+    """Goes on with attempts whose leases are lost, and takes its session for endless."""
+    welcomed = WorkerSession._on_welcome
+
+    def on_welcome(self: WorkerSession, welcome: dispatch_pb2.Welcome) -> list[Effect]:
+        welcome.session_ttl_ms = _FOR_EVER_MS
+        return welcomed(self, welcome)
+
+    WorkerSession._on_welcome = on_welcome  # type: ignore[method-assign]
+    WorkerSession._lose = lambda self, lease_ids: []  # type: ignore[method-assign]
+
+
+def forgets_results() -> None:
+    """Takes a result for told once it is sent."""
+    sent = WorkerSession.outgoing
+
+    def outgoing(self: WorkerSession) -> list[dispatch_service_pb2.ConnectRequest]:
+        requests = sent(self)
+        self._finished.clear()
+        return requests
+
+    WorkerSession.outgoing = outgoing  # type: ignore[method-assign]
+
+
+def makes_haste() -> None:
+    """Connects again without a pause."""
+    stream.FIRST_DELAY = stream.LONGEST_DELAY = 0.0  # type: ignore[misc]
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    each.__name__: each for each in (runs_again, ignores_slots, heeds_no_loss, forgets_results, makes_haste)
+}
+
+
+if __name__ == "__main__":
+    FAULTS[sys.argv[1]]()
+    serve()

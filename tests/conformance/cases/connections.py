@@ -1,0 +1,87 @@
+"""What a worker does when a stream ends: another one, without haste, and no work is lost by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+
+from tests.conformance import work
+from tests.conformance.case import case
+from windlass.v1 import dispatch_pb2
+
+if TYPE_CHECKING:
+    from tests.conformance.rig import Rig
+
+_ENDS = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.OK,
+)
+
+# Enough that random pauses can't all be short.
+_ATTEMPTS = 8
+
+
+@case
+async def comes_back_whatever_ended_the_stream(rig: Rig) -> None:
+    """A stream that was open is followed by another, with whichever status it ended."""
+    link = await rig.connect()
+    for status in _ENDS:
+        link = await rig.cut(link, status)
+        await rig.execute_for(link, 1)
+
+
+@case
+async def goodbye_leads_elsewhere(rig: Rig) -> None:
+    """Goodbye: the worker goes on with its work at another dispatcher."""
+    second = await rig.add_dispatcher()
+    link = await rig.connect()
+    attempt = work.hold(1_000)
+    link.assign(attempt)
+    await link.acceptance(attempt)
+    link.say(goodbye=dispatch_pb2.Goodbye(reason="a new version comes"))
+    moved = await second.link(1)
+    assert moved.hello.worker_id == link.hello.worker_id, "worker_id: expected the same as before"
+    held = list(moved.hello.held_lease_ids)
+    assert held == [attempt.lease_id], f"held_lease_ids: expected the one running, got {held}"
+    work.expect_output(await moved.outcome(attempt), {"held": 1_000})
+    assert len(rig.dispatcher.links) == 1, "the worker came back to the dispatcher that is leaving"
+
+
+@case
+async def waits_between_attempts_to_connect(rig: Rig) -> None:
+    """A dispatcher that refuses is not asked again without a pause, and found again when it is back."""
+    link = await rig.connect()
+    rig.dispatcher.refuse = grpc.StatusCode.UNAVAILABLE
+    link.end()
+    refused = rig.dispatcher.refused_at
+    await rig.until(lambda: len(refused) >= _ATTEMPTS, f"attempt {_ATTEMPTS} to connect")
+    seconds = refused[_ATTEMPTS - 1] - refused[0]
+    assert seconds > 0.5, f"connected {_ATTEMPTS} times within {seconds * 1000:.0f} ms"
+    rig.dispatcher.refuse = None
+    await rig.execute_for(await rig.dispatcher.link(2), 1)
+
+
+@case
+async def needs_no_api_to_come_back(rig: Rig) -> None:
+    """While the api is away, the dispatchers that it named last are tried."""
+    link = await rig.connect()
+    await rig.api.server.stop()
+    await rig.execute_for(await rig.cut(link), 1)
+
+
+@case
+async def a_new_process_is_a_new_worker(rig: Rig) -> None:
+    """After kill -9 the next process has another id, and holds nothing."""
+    worker = await rig.start_worker()
+    link = await rig.dispatcher.link(1)
+    attempt = work.hold()
+    link.assign(attempt)
+    await link.acceptance(attempt)
+    await worker.kill()
+    await rig.start_worker()
+    again = await rig.dispatcher.link(2)
+    assert again.hello.worker_id != link.hello.worker_id, "worker_id: expected one of its own for each process"
+    assert not again.hello.held_lease_ids, "held_lease_ids: expected none in a new process"
