@@ -43,6 +43,7 @@ OTHERS_SETTINGS: Final = frozenset(
         "WINDLASS_HTTP_PORT",
         "WINDLASS_LISTEN",
         "WINDLASS_LOG_FORMAT",
+        "WINDLASS_REQUIRE_TOKENS",
         "WINDLASS_RETENTION",
         "WINDLASS_SESSION_TTL",
         "WINDLASS_SHUTDOWN_GRACE",
@@ -151,6 +152,9 @@ class ClientConfig(BaseSettings):
         "or as ipv4:10.0.0.1:7070,10.0.0.2:7070.",
     )
     token: SecretStr | None = Field(default=None, description="Sent with every call.")
+    token_file: OptionalFile = Field(
+        default=None, description="File that holds the token, read at each connection; in place of WINDLASS_TOKEN."
+    )
     dispatcher_address: Address = Field(
         default="", description="The dispatcher that workers connect to; empty: ask the api."
     )
@@ -185,11 +189,14 @@ class ClientConfig(BaseSettings):
             raise InvalidConfig("; ".join(lines)) from None
 
     @model_validator(mode="after")
-    def _check_tls(self) -> Self:
+    def _check_files(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             msg = "WINDLASS_TLS_CERT and WINDLASS_TLS_KEY belong together: give both or neither"
             raise InvalidConfig(msg)
-        for name in ("tls_ca", "tls_cert", "tls_key"):
+        if self.token is not None and self.token_file is not None:
+            msg = "WINDLASS_TOKEN and WINDLASS_TOKEN_FILE are two places for one token: give one of them"
+            raise InvalidConfig(msg)
+        for name in ("token_file", "tls_ca", "tls_cert", "tls_key"):
             path: Path | None = getattr(self, name)
             if path is not None and not path.is_file():
                 raise InvalidConfig(f"{PREFIX}{name.upper()}={path}: there is no such file")

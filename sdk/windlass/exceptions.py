@@ -13,7 +13,8 @@ WindlassError
 ├── RunIdTaken                       the run id belongs to a run with another content
 ├── BatchRefused                     some of the runs of a batch were refused
 ├── ApiUnreachable                   no connection to the api
-├── Unauthorized                     the api does not know, or does not allow, this caller
+├── Unauthorized                     the engine does not know, or does not allow, this caller
+│   └── MissingScope                 it knows it, and its token does not allow this
 ├── StoreUnavailable                 the engine cannot reach its store
 ├── StoreFull                        the store takes no new work
 ├── NoDispatcher                     no dispatcher is alive
@@ -31,7 +32,7 @@ WindlassError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ __all__ = [
     "InvalidConfig",
     "InvalidInput",
     "InvalidTask",
+    "MissingScope",
     "NoDispatcher",
     "NonRetryableException",
     "PayloadTooLarge",
@@ -173,7 +175,30 @@ class ApiUnreachable(WindlassError):
 
 
 class Unauthorized(WindlassError):
-    """The api does not know, or does not allow, this caller: check WINDLASS_TOKEN and TLS."""
+    """The engine does not know, or does not allow, this caller: check WINDLASS_TOKEN and TLS.
+
+    Attributes:
+        why: what is the matter with the token: "missing", "unknown", "expired" or "revoked"; "" where
+            it is something else.
+
+    """
+
+    def __init__(self, message: str = "", *, why: Literal["missing", "unknown", "expired", "revoked", ""] = "") -> None:
+        super().__init__(message)
+        self.why = why
+
+
+class MissingScope(Unauthorized):
+    """The token is good, and does not allow this.
+
+    Attributes:
+        scopes: any one of them would do, as "submit" or "read".
+
+    """
+
+    def __init__(self, message: str = "", *, scopes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.scopes = scopes
 
 
 class _Passing(WindlassError):
@@ -332,6 +357,12 @@ def _seconds(detail: error_pb2.ErrorDetail) -> float:
     return detail.retry_after_ms / 1000
 
 
+def _scopes(detail: error_pb2.ErrorDetail) -> tuple[str, ...]:
+    from windlass.v1 import token_pb2
+
+    return tuple(token_pb2.TokenScope.Name(s).removeprefix("TOKEN_SCOPE_").lower() for s in detail.missing_scopes)
+
+
 #: ErrorReason (by number: the stubs load on first use) to the error that it becomes.
 _BY_REASON: dict[int, Callable[[error_pb2.ErrorDetail], WindlassError]] = {
     1: _with_field,
@@ -346,6 +377,11 @@ _BY_REASON: dict[int, Callable[[error_pb2.ErrorDetail], WindlassError]] = {
     10: lambda detail: NoDispatcher(detail.message, retry_after=_seconds(detail)),
     11: lambda detail: StoreUnavailable(detail.message, retry_after=_seconds(detail)),
     12: lambda detail: ServerFault(detail.message),
+    13: lambda detail: Unauthorized(detail.message, why="missing"),
+    14: lambda detail: Unauthorized(detail.message, why="unknown"),
+    15: lambda detail: Unauthorized(detail.message, why="expired"),
+    16: lambda detail: Unauthorized(detail.message, why="revoked"),
+    17: lambda detail: MissingScope(detail.message, scopes=_scopes(detail)),
 }
 
 

@@ -60,7 +60,7 @@ def start_engine(*, data_dir: Path | None = None, settings: Mapping[str, str] | 
     """
     with local_cluster()(data_dir=data_dir, settings=settings) as cluster:
         # Every field that the environment could turn elsewhere is set.
-        config = ClientConfig(api_address=cluster.api_address, dispatcher_address="", token=None)
+        config = ClientConfig(api_address=cluster.api_address, dispatcher_address="", token=None, token_file=None)
         yield Engine(config, cluster)
 
 

@@ -17,7 +17,7 @@ async def test_a_run_that_waits_is_cancelled_at_once(world: World) -> None:
     """Also with no worker online; its lane and its timers are gone."""
     (run,) = await world.submit(api="a1", expires_ms=60_000)
     assert await world.cancel(run, reason="stop") == ["cancelled"]
-    assert await world.outbox() == [[run.encode(), b"X", b"", b"", b"stop"]]
+    assert await world.outbox() == [[run.encode(), b"X", b"", b"", b"stop", b"default"]]
     s = await world.look()
     assert s.phases()[run] == Phase.CANCELLED
     assert not s.zset("T")

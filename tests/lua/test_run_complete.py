@@ -85,7 +85,7 @@ async def test_a_run_that_was_to_be_cancelled_ends_cancelled(world: World) -> No
     assert await world.shard.runs.complete(items) == ["duplicate"]
     assert await world.phase(run) == Phase.CANCELLED
     assert await world.shard.runs.outputs([run]) == [b""]
-    assert await world.outbox() == [[run.encode(), b"X", b"", b"", b"stop"]]
+    assert await world.outbox() == [[run.encode(), b"X", b"", b"", b"stop", b"default"]]
 
 
 async def test_free_slots_are_filled_again(world: World) -> None:

@@ -57,7 +57,7 @@ async def test_a_dead_attempt_fails_the_run(world: World) -> None:
     (run,) = await world.running(api="a1")
     assert await world.fail(run, "dead", failure=b"why") == "recorded"
     assert await world.phase(run) == Phase.FAILED
-    ((told, phase, output, failure, reason),) = await world.outbox()
+    ((told, phase, output, failure, reason, _namespace),) = await world.outbox()
     assert (told.decode(), phase, output, reason) == (run, b"F", b"", b"")
     assert failure.endswith(b"why")
 

@@ -77,7 +77,7 @@ async def test_a_duplicate_of_an_ended_run_is_told_its_end(world: World) -> None
     await world.complete(run, output=b'"done"')
     _, verdicts = await world.shard.runs.submit(NAMESPACE, "a1", [], [_submission(run, wait=True)])
     assert verdicts == {0: "duplicate"}
-    assert await world.outbox() == [[run.encode(), b"C", b'"done"', b"", b""]]
+    assert await world.outbox() == [[run.encode(), b"C", b'"done"', b"", b"", b"default"]]
 
 
 async def test_a_duplicate_from_another_api_is_told_to_both(world: World) -> None:
@@ -167,7 +167,7 @@ async def test_the_child_of_a_cancelled_run_is_cancelled(world: World) -> None:
     await world.cancel(parent, reason="enough")
     (child,) = await world.submit(parent=parent, api="a1")
     assert await world.phase(child) == Phase.CANCELLED
-    assert await world.outbox() == [[child.encode(), b"X", b"", b"", b"enough"]]
+    assert await world.outbox() == [[child.encode(), b"X", b"", b"", b"enough", b"default"]]
 
 
 async def test_a_parent_that_is_gone_leaves_no_trace(world: World) -> None:
@@ -217,3 +217,29 @@ async def test_more_leases_than_runs_are_no_harm(world: World) -> None:
     await world.connect(slots=50)
     await world.shard.runs.submit(NAMESPACE, "a1", mint_ids(32), [_submission(world.mint()[0])])
     assert len((await world.look()).hash("att:w1")) == 1
+
+
+async def test_a_parent_of_another_namespace_is_none(world: World) -> None:
+    """Its children are not counted, and why it was cancelled is not told."""
+    (parent,) = await world.submit(1, namespace="acme")
+    before = (await world.look()).values
+    (child,) = await world.submit(1, namespace="evil", parent=parent, api="a1")
+    assert "k:" + parent not in (await world.look()).values
+    assert before["r:" + parent] == (await world.look()).values["r:" + parent]
+    await world.shard.runs.cancel("acme", "a secret", [parent])
+    (later,) = await world.submit(1, namespace="evil", parent=parent, api="a1")
+    assert await world.phases([child, later]) == {Phase.READY}
+    assert await world.outbox() == []
+
+
+async def test_the_id_of_another_namespaces_run_is_taken(world: World) -> None:
+    """Whatever the content: nothing is changed, and nobody hears of its end."""
+    (run,) = await world.submit(1, namespace="acme")
+    before = (await world.look()).values["r:" + run]
+    flow = flow_of(namespace="evil")
+    same = (run, b"spec", flow, 2, "v1", 0, 0, 0, True, "")
+    _epoch, verdicts = await world.shard.runs.submit("evil", "a1", [], [same])
+    assert verdicts == {0: "taken"}
+    assert (await world.look()).values["r:" + run] == before
+    await world.shard.runs.cancel("acme", "stop", [run])
+    assert await world.outbox() == []

@@ -19,7 +19,7 @@ async def test_the_end_of_a_watched_run_is_told_once(world: World) -> None:
         assert await world.shard.runs.watch(NAMESPACE, "a1", [run]) == []
     assert await world.outbox() == []
     await world.complete(run, output=b"[1]")
-    assert await world.outbox() == [[run.encode(), b"C", b"[1]", b"", b""]]
+    assert await world.outbox() == [[run.encode(), b"C", b"[1]", b"", b"", b"default"]]
 
 
 async def test_an_end_that_was_is_told_at_once(world: World) -> None:
@@ -30,7 +30,7 @@ async def test_an_end_that_was_is_told_at_once(world: World) -> None:
     await world.cancel(cancelled, reason="stop")
     await world.complete(cancelled)
     assert await world.shard.runs.watch(NAMESPACE, "a1", [done, failed, cancelled]) == []
-    told = {entry[0].decode(): entry[1:] for entry in await world.outbox()}
+    told = {entry[0].decode(): entry[1:-1] for entry in await world.outbox()}
     assert told[done] == [b"C", b"[1]", b"", b""]
     assert told[cancelled] == [b"X", b"", b"", b"stop"]
     phase, output, failure, reason = told[failed]

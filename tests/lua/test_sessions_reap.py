@@ -113,7 +113,7 @@ async def test_a_run_that_was_to_be_cancelled_ends_cancelled(world: World) -> No
     await world.cancel(run, reason="stop")
     await _lose(world, "w1")
     assert await world.phase(run) == Phase.CANCELLED
-    assert await world.outbox() == [[run.encode(), b"X", b"", b"", b"stop"]]
+    assert await world.outbox() == [[run.encode(), b"X", b"", b"", b"stop", b"default"]]
 
 
 async def test_retries_stay_charged(world: World) -> None:

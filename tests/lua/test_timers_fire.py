@@ -59,7 +59,7 @@ async def test_a_run_that_has_not_started_in_time_is_cancelled(world: World) -> 
     assert await world.fire() == 2
     assert await world.phases(runs) == {Phase.CANCELLED}
     assert not (await world.look()).zset("T")
-    ((_, _, _, _, reason),) = await world.outbox()
+    ((_, _, _, _, reason, _),) = await world.outbox()
     assert b"time to start" in reason
 
 

@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 SERVICES: tuple[ServiceName, ...] = get_args(ServiceName)
 OWN = {
-    "api": {"windlass.v1.RunService", "windlass.v1.WorkflowService", "windlass.v1.WorkerService"},
+    "api": {
+        "windlass.v1.RunService",
+        "windlass.v1.WorkflowService",
+        "windlass.v1.WorkerService",
+        "windlass.v1.TokenService",
+    },
     "dispatcher": {"windlass.v1.DispatchService"},
     "scheduler": set(),
 }

@@ -59,7 +59,7 @@ async def test_ends_that_were_not_told_are_asked_for(api: Api, world: World, mon
             all_told.set()
 
     for run in runs:
-        api._waiting.add(run, tell)
+        api._waiting.add("default", run, tell)
     watch, failures = api.shard.runs.watch, iter([True, True])
 
     async def watch_at_last(namespace: str, inc: str, run_ids: list[str]) -> list[str]:
@@ -81,7 +81,7 @@ async def test_clients_learn_that_the_store_has_lost_their_runs(api: Api, world:
     (known,) = await world.submit()
     (lost,) = world.mint()
     for run in (known, lost):
-        api._waiting.add(run, lambda _result: None)
+        api._waiting.add("default", run, lambda _result: None)
     await api.on_box_lost()
     async with asyncio.timeout(10):
         assert isinstance(await session.ended, StoreUnavailable)

@@ -21,16 +21,16 @@ async def test_who_begins_to_wait_while_a_large_output_is_read(world: World, mon
     first, second = await world.running(2)
     await world.complete(first, second, output=b'"' + b"x" * 5000 + b'"')
     told: list[run_pb2.RunResult] = []
-    waiting.add(first, told.append)
+    waiting.add("default", first, told.append)
     read = world.shard.runs.outputs
 
     async def come_meanwhile(run_ids: list[str]) -> list[bytes]:
-        waiting.add(second, told.append)
+        waiting.add("default", second, told.append)
         return await read(run_ids)
 
     with monkeypatch.context() as slow:
         slow.setattr(world.shard.runs, "outputs", come_meanwhile)
-        assert not await waiting.tell([pack([run, "C", False, "", ""]) for run in (first, second)], print)
+        assert not await waiting.tell([pack([run, "C", False, "", "", "default"]) for run in (first, second)], print)
     assert [result.run_id for result in told] == [first]
     await waiting.watch("default", [second])
     async with asyncio.timeout(10):

@@ -24,7 +24,7 @@ _MOST_BYTES = 4 * 1024 * 1024
 
 async def test_assignments_with_long_histories_are_split_by_bytes() -> None:
     """The failures count as the inputs do."""
-    stream = Stream(cast("Any", None), WorkerSession(5.0), "session")
+    stream = Stream(cast("Any", None), WorkerSession(5.0), "session", "default")
     failures = [run_pb2.Failure(message="x" * 16_000)] * 3
     stream.assign([], [dispatch_pb2.Assignment(lease_id=str(i), failures=failures) for i in range(200)])
     stream._seal_assignments()
@@ -35,7 +35,7 @@ async def test_assignments_with_long_histories_are_split_by_bytes() -> None:
 
 async def test_a_stream_that_ends_takes_nothing_more() -> None:
     """Its worker may never read the end: what came later would gather for ever."""
-    stream = Stream(cast("Any", None), WorkerSession(5.0), "session")
+    stream = Stream(cast("Any", None), WorkerSession(5.0), "session", "default")
     stream.send(goodbye=dispatch_pb2.Goodbye())
     stream.end(SessionReplaced("gone"))
     stream.send(goodbye=dispatch_pb2.Goodbye())
@@ -48,7 +48,7 @@ async def test_a_stream_that_ends_takes_nothing_more() -> None:
 async def test_what_the_inbox_has_before_the_welcome_comes_after_it_in_order(shard: Shard) -> None:
     """A cancel that overtook its assignment would be told of nothing that the worker knows."""
     dispatcher = Dispatcher(DispatcherSettings(store_url=shard.url))
-    stream = Stream(cast("Any", None), WorkerSession(5.0), "session")
+    stream = Stream(cast("Any", None), WorkerSession(5.0), "session", "default")
     workflow = workflow_pb2.WorkflowDefinition(name="t", tasks=[workflow_pb2.TaskDefinition(name="t")])
     worker = b"worker-0123456789"
     hello = dispatch_pb2.Hello(worker_id=worker.decode(), slots=1, workflows=[workflow])
@@ -74,7 +74,7 @@ async def test_what_the_inbox_has_before_the_welcome_comes_after_it_in_order(sha
 async def test_a_lease_that_was_lost_is_forgotten(shard: Shard) -> None:
     """Its worker stops it without a word: it would stay here as long as the stream."""
     dispatcher = Dispatcher(DispatcherSettings(store_url=shard.url))
-    stream = Stream(cast("Any", None), WorkerSession(5.0), "session")
+    stream = Stream(cast("Any", None), WorkerSession(5.0), "session", "default")
     workflow = workflow_pb2.WorkflowDefinition(name="t", tasks=[workflow_pb2.TaskDefinition(name="t")])
     hello = dispatch_pb2.Hello(worker_id="worker-0123456789", slots=1, workflows=[workflow])
     try:

@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     RUN_FAILED = 5
     RUN_CANCELLED = 6
     TIMED_OUT = 7
+    NOT_ALLOWED = 8
 
 
 #: The first that fits counts.
@@ -27,6 +28,7 @@ _BY_ERROR: Final[tuple[tuple[type[exceptions.WindlassError], ExitCode], ...]] = 
     (exceptions.InvalidInput, ExitCode.USAGE),
     (exceptions.InvalidTask, ExitCode.USAGE),
     (exceptions.ApiUnreachable, ExitCode.UNREACHABLE),
+    (exceptions.Unauthorized, ExitCode.NOT_ALLOWED),
     (exceptions.UnknownTask, ExitCode.UNKNOWN),
     (exceptions.UnknownRun, ExitCode.UNKNOWN),
     (exceptions.UnknownWorker, ExitCode.UNKNOWN),

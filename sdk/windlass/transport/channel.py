@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 
 from windlass.config import REPLICATED
+from windlass.exceptions import InvalidConfig
 from windlass.transport.io_thread import io_thread
 
 if TYPE_CHECKING:
@@ -56,6 +57,16 @@ def call_metadata(config: ClientConfig) -> tuple[tuple[str, str], ...] | None:
     """Give what every call has to carry: the token. Pass it as `metadata=`.
 
     gRPC's own call credentials would need TLS even on loopback.
+
+    Raises:
+        InvalidConfig: the token's file can't be read.
+
     """
-    token = config.token.get_secret_value() if config.token is not None else ""
+    if config.token_file is not None:
+        try:
+            token = config.token_file.read_text("utf-8").strip()
+        except OSError as error:
+            raise InvalidConfig(f"WINDLASS_TOKEN_FILE={config.token_file}: {error.strerror}") from None
+    else:
+        token = config.token.get_secret_value() if config.token is not None else ""
     return (("authorization", f"Bearer {token}"),) if token else None

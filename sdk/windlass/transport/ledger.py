@@ -148,9 +148,7 @@ class Ledger:
             case "registered":
                 self._on_registered(response.request_id, response.registered)
             case "subscribed":
-                self._in_flight.pop(response.request_id, None)
-                for run_id in response.subscribed.unknown_run_ids:
-                    self._unknown(run_id)
+                self._on_subscribed(response.request_id, response.subscribed)
             case None:
                 pass  # an answer that a newer api knows: nothing here waits for it
         self.wakeups.flush()
@@ -287,6 +285,16 @@ class Ledger:
             return
         for item in waiting:
             self._refuse(item, error)
+
+    def _on_subscribed(self, request_id: int, answer: run_service_pb2.SessionSubscribed) -> None:
+        sent = self._in_flight.pop(request_id, None)
+        for run_id in answer.unknown_run_ids:
+            self._unknown(run_id)
+        if isinstance(sent, _Subscription) and answer.HasField("error"):
+            error = from_detail(answer.error)
+            for run_id in sent.run_ids:
+                for item in self._watched.pop(run_id, ()):
+                    self._answer(item, error)
 
     def _try_later(self, items: Iterable[Pending], seconds: float) -> None:
         waiting = list(items)

@@ -76,7 +76,6 @@ class ClientSession:
         """Connects at the first use."""
         self._config = config
         self._address = config.api_address
-        self._metadata = call_metadata(config)
         self._thread: IoThread | None = None
         self._api: Api | None = None
         self._ledger: Final = Ledger(self._call_later)
@@ -84,6 +83,7 @@ class ClientSession:
         self._stream: _Stream | None = None
         self._more_to_send: asyncio.Future[None] | None = None
         self._was_connected = False
+        self._was_answered = False  # on the stream that stands now
         self._closed = False
 
     @property
@@ -135,7 +135,7 @@ class ClientSession:
         self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response], request: _Request
     ) -> grpc.aio.UnaryStreamCall[_Request, _Response]:
         """Begin one call that streams. On the I/O thread."""
-        return method(request, metadata=self._metadata)
+        return method(request, metadata=call_metadata(self._config))
 
     def post(self, function: Callable[..., object], *args: Any) -> None:
         """Have `function(*args)` called on the I/O thread soon, if it was ever used. Never blocks."""
@@ -151,7 +151,7 @@ class ClientSession:
         delay = FIRST_DELAY
         while True:
             try:
-                return await method(request, metadata=self._metadata, timeout=_UNARY_SECONDS)
+                return await method(request, metadata=call_metadata(self._config), timeout=_UNARY_SECONDS)
             except grpc.aio.AioRpcError as error:
                 pause = random.uniform(delay / 2, delay)
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or loop.time() + pause > deadline:
@@ -239,7 +239,7 @@ class ClientSession:
             WindlassError: the peer will not answer any better the next time.
 
         """
-        stream: _Stream = self._open().runs.Session(metadata=self._metadata)
+        stream: _Stream = self._open().runs.Session(metadata=call_metadata(self._config))
         try:
             async with asyncio.timeout_at(deadline):
                 await stream.wait_for_connection()
@@ -247,8 +247,10 @@ class ClientSession:
             stream.cancel()
             return False, unreachable(self._address, "a connection is accepted there, but nothing answers")
         except grpc.aio.AioRpcError as error:
+            self._was_answered = False
             return False, self._passing(error)
         self._stream = stream
+        self._was_answered = False
         writer = asyncio.get_running_loop().create_task(self._write(stream))
         try:
             await self._read(stream)
@@ -269,6 +271,8 @@ class ClientSession:
         typed = from_rpc_error(error, self._address)
         if error.code() in PASSING:
             return typed
+        if isinstance(typed, Unauthorized) and self._was_answered:
+            return typed  # its token has ended: there may be another one by now, and if not, that is said at once
         if isinstance(typed, ApiUnreachable | Unauthorized):
             raise typed
         _log.warning("the api at %s broke the session off: %s", self._address, typed)
@@ -282,7 +286,7 @@ class ClientSession:
             response = await read()
             if not isinstance(response, SessionResponse):
                 return  # grpc.aio.EOF
-            self._was_connected = True
+            self._was_connected = self._was_answered = True
             ledger.receive(response)
             waiting = self._more_to_send
             if waiting is not None and ledger.has_request and not waiting.done():

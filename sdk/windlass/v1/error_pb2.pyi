@@ -3,9 +3,12 @@
 isort:skip_file
 How an error is told: a gRPC status, and this as its typed detail."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from windlass.v1 import token_pb2 as _token_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,6 +52,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """This replica is shutting down: use another."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 12
     """A fault of the engine's own."""
+    ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 13
+    """The call came without a token, and one is needed."""
+    ERROR_REASON_TOKEN_UNKNOWN: _ErrorReason.ValueType  # 14
+    """The token is none of this engine's."""
+    ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 15
+    """The token has expired."""
+    ERROR_REASON_TOKEN_REVOKED: _ErrorReason.ValueType  # 16
+    """The token has been revoked."""
+    ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 17
+    """The token does not allow this; `missing_scopes` names what would."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """What went wrong, for programs. The gRPC status code groups; the reason tells exactly."""
@@ -79,6 +92,16 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 11
 """This replica is shutting down: use another."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 12
 """A fault of the engine's own."""
+ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 13
+"""The call came without a token, and one is needed."""
+ERROR_REASON_TOKEN_UNKNOWN: ErrorReason.ValueType  # 14
+"""The token is none of this engine's."""
+ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 15
+"""The token has expired."""
+ERROR_REASON_TOKEN_REVOKED: ErrorReason.ValueType  # 16
+"""The token has been revoked."""
+ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 17
+"""The token does not allow this; `missing_scopes` names what would."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -94,6 +117,7 @@ class ErrorDetail(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
+    MISSING_SCOPES_FIELD_NUMBER: _builtins.int
     reason: Global___ErrorReason.ValueType
     """The exact reason."""
     message: _builtins.str
@@ -104,6 +128,10 @@ class ErrorDetail(_message.Message):
     """The limit that was exceeded, in bytes or items. 0 where none was."""
     retry_after_ms: _builtins.int
     """When trying again makes sense, in milliseconds from now. 0: not by waiting."""
+    @_builtins.property
+    def missing_scopes(self) -> _containers.RepeatedScalarFieldContainer[_token_pb2.TokenScope.ValueType]:
+        """The scopes of which the token has none and any one would do. Empty where it is not about that."""
+
     def __init__(
         self,
         *,
@@ -112,10 +140,11 @@ class ErrorDetail(_message.Message):
         field: _builtins.str = ...,
         limit: _builtins.int = ...,
         retry_after_ms: _builtins.int = ...,
+        missing_scopes: _abc.Iterable[_token_pb2.TokenScope.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "limit", b"limit", "message", b"message", "reason", b"reason", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "limit", b"limit", "message", b"message", "missing_scopes", b"missing_scopes", "reason", b"reason", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

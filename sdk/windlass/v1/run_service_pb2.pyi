@@ -767,18 +767,24 @@ class SessionSubscribed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     UNKNOWN_RUN_IDS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def unknown_run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of which the namespace has no run."""
+
+    @_builtins.property
+    def error(self) -> _error_pb2.ErrorDetail:
+        """Set where it was refused; nothing is told of any of the runs then."""
 
     def __init__(
         self,
         *,
         unknown_run_ids: _abc.Iterable[_builtins.str] | None = ...,
+        error: _error_pb2.ErrorDetail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["unknown_run_ids", b"unknown_run_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "unknown_run_ids", b"unknown_run_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

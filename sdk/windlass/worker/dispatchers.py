@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from windlass.exceptions import NoDispatcher, from_rpc_error
+from windlass.exceptions import NoDispatcher, Unauthorized, from_rpc_error
 from windlass.transport.channel import call_metadata, open_channel
 from windlass.v1 import run_service_pb2, run_service_pb2_grpc, worker_service_pb2
 from windlass.v1 import worker_service_pb2_grpc as worker_service
@@ -36,6 +36,7 @@ class Dispatchers:
 
         Raises:
             ApiUnreachable: the api can't be reached, and never could.
+            Unauthorized: the api refuses this worker's token.
             NoDispatcher: none is alive.
 
         """
@@ -44,9 +45,10 @@ class Dispatchers:
         try:
             self._known = await self._ask()
         except grpc.aio.AioRpcError as error:
+            refused = from_rpc_error(error, self._config.api_address)
             # What was true a moment ago is better than nothing while the api is away.
-            if not self._known:
-                raise from_rpc_error(error, self._config.api_address) from None
+            if not self._known or isinstance(refused, Unauthorized):
+                raise refused from None
         if not self._known:
             raise NoDispatcher(f"the api at {self._config.api_address} knows of no dispatcher yet")
         return sorted(self._known, key=lambda address: address == self._avoid)

@@ -20,6 +20,7 @@ from windlass.exceptions import (
     ServerFault,
     StoreFull,
     StoreUnavailable,
+    Unauthorized,
     WindlassError,
     from_rpc_error,
 )
@@ -51,14 +52,10 @@ CANCEL_ATTEMPTS: Final = 5
 # The loop's timers have a resolution of one millisecond: never wake before there is work.
 TIMER_GRAIN: Final = 0.001
 
+# A token that is refused will be refused again, also where an earlier one, or this one, was good.
+_REFUSED: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 # Said before the first welcome, these will be said again: trying on would hide a mistake.
-_HOPELESS: Final = frozenset(
-    {
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.UNAUTHENTICATED,
-        grpc.StatusCode.PERMISSION_DENIED,
-    }
-)
+_HOPELESS: Final = _REFUSED | {grpc.StatusCode.INVALID_ARGUMENT}
 
 _PASSING: Final = (ApiUnreachable, NoDispatcher, ServerFault, StoreFull, StoreUnavailable)
 
@@ -104,6 +101,7 @@ class Stream:
         """Stay connected until `drain` has ended.
 
         Raises:
+            Unauthorized: the worker's token is refused; one that has ended is tried once more.
             WindlassError: the first dispatcher reached refuses this worker, and would again.
 
         """
@@ -168,7 +166,8 @@ class Stream:
             except (ConnectionLost, ProtocolError) as error:
                 why = str(error)
             except grpc.aio.AioRpcError as error:
-                if error.code() in _HOPELESS and not self._was_welcomed:
+                # A stream that ends because its token did is opened anew: there may be another token.
+                if error.code() in (_REFUSED if self._was_welcomed else _HOPELESS) and not connection.welcomed:
                     raise from_rpc_error(error, address) from None
                 why = f"{error.code().name}: {error.details()}"
             finally:
@@ -311,6 +310,8 @@ class Stream:
     # --- Telling people --------------------------------------------------------------------------
 
     def _is_hopeless(self, error: WindlassError) -> bool:
+        if isinstance(error, Unauthorized):
+            return True
         return not self._was_welcomed and not isinstance(error, _PASSING)
 
     def _complain(self, text: str) -> None:

@@ -7,16 +7,21 @@ from typing import Any
 import structlog
 from typing_extensions import override
 
-from windlass.v1 import run_service_pb2_grpc, worker_service_pb2_grpc, workflow_service_pb2_grpc
+from windlass.v1 import (
+    run_service_pb2_grpc,
+    token_service_pb2_grpc,
+    worker_service_pb2_grpc,
+    workflow_service_pb2_grpc,
+)
 from windlass_api.following import Following
 from windlass_api.runs import RunService
 from windlass_api.submits import Submits
+from windlass_api.tokens import TokenService
 from windlass_api.waiting import Waiting
 from windlass_api.workers import WorkerService
 from windlass_api.workflows import WorkflowService
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import ShuttingDown, StoreUnavailable
-from windlass_core.domain.names import DEFAULT_NAMESPACE
 from windlass_core.http_door import Readiness
 from windlass_core.pump import Backoff
 from windlass_core.service import Service
@@ -35,6 +40,7 @@ class Api(Service):
         "windlass.v1.RunService",
         "windlass.v1.WorkflowService",
         "windlass.v1.WorkerService",
+        "windlass.v1.TokenService",
     )
 
     def __init__(self, settings: ApiSettings) -> None:
@@ -54,6 +60,7 @@ class Api(Service):
             WorkflowService(self.shard, self._definitions), server
         )
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerService(self.shard), server)
+        token_service_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(self.shard.tokens), server)
 
     @override
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
@@ -85,7 +92,7 @@ class Api(Service):
 
     async def _take(self, entries: list[bytes]) -> None:
         if await self._waiting.tell(entries, self._following.moved):
-            await self.on_box_lost()
+            await self.box_lost()
 
     async def _ask_again(self) -> None:
         backoff = Backoff()
@@ -93,7 +100,7 @@ class Api(Service):
             await self._box_lost.wait()
             self._box_lost.clear()
             try:
-                if await self._waiting.watch_all(DEFAULT_NAMESPACE):
+                if await self._waiting.watch_all():
                     await self._submits.drained()  # some may not have been stored yet
                     await self._tell_of_lost_runs()
                 await self._following.follow_all()
@@ -105,7 +112,7 @@ class Api(Service):
 
     async def _tell_of_lost_runs(self) -> None:
         """Clients that connect again hear which of their runs a store has lost that was set to lose some."""
-        unknown = await self._waiting.watch_all(DEFAULT_NAMESPACE)
+        unknown = await self._waiting.watch_all()
         if unknown:
             _log.error("the store has lost runs that are waited for", runs=len(unknown))
             self._runs.end_sessions(StoreUnavailable("the store has lost runs that are waited for: ask for them again"))

@@ -67,7 +67,7 @@ class Following:
         follower = Follower(namespace, run_ids)
         for run_id in run_ids:
             self._followers.setdefault(run_id, set()).add(follower)
-            self._waiting.add(run_id, follower.on_end)
+            self._waiting.add(namespace, run_id, follower.on_end)
         try:
             async with self._asking:
                 unknown = await self._runs.follow(namespace, self._inc, run_ids, follow=True)
@@ -76,7 +76,7 @@ class Following:
             await self._waiting.watch(namespace, run_ids)
             yield follower
         finally:
-            self._waiting.forget(run_ids, follower.on_end)
+            self._waiting.forget(namespace, run_ids, follower.on_end)
             await self._unfollow(follower)
 
     def moved(self, run_id: str) -> None:

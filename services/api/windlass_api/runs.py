@@ -19,8 +19,9 @@ from windlass_api.watching import watch
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import EngineError, InvalidField, UnknownRun
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
-from windlass_core.domain.names import DEFAULT_NAMESPACE, check_run_id
+from windlass_core.domain.names import check_run_id
 from windlass_core.failure import failure_message
+from windlass_core.rpc.guard import caller
 from windlass_core.rpc.portion import portion
 from windlass_core.rpc.status import abort, streaming, unary
 from windlass_core.store.runs import Runs
@@ -71,7 +72,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self, request: run_service_pb2.SubmitRunsRequest, context: Any
     ) -> run_service_pb2.SubmitRunsResponse:
         """See run_service.proto."""
-        outcomes = await self._submits.submit(DEFAULT_NAMESPACE, request.runs)
+        outcomes = await self._submits.submit(caller().namespace, request.runs)
         return run_service_pb2.SubmitRunsResponse(outcomes=outcomes)
 
     @override
@@ -79,7 +80,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     async def GetRun(self, request: run_service_pb2.GetRunRequest, context: Any) -> run_service_pb2.GetRunResponse:
         """See run_service.proto."""
         run_id = check_run_id(request.run_id, "run_id")
-        run = (await self._runs.get(DEFAULT_NAMESPACE, [run_id]))[0]
+        run = (await self._runs.get(caller().namespace, [run_id]))[0]
         if run is None:
             raise UnknownRun(f"no run {run_id}")
         message = to_run(run)
@@ -94,7 +95,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self, request: run_service_pb2.ListRunsRequest, context: Any
     ) -> run_service_pb2.ListRunsResponse:
         """See run_service.proto."""
-        return await list_runs(self._runs, DEFAULT_NAMESPACE, request)
+        return await list_runs(self._runs, caller().namespace, request)
 
     @override
     @unary
@@ -106,7 +107,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         if len(request.reason.encode()) > _MAX_REASON_BYTES:
             raise InvalidField(f"reason: over {_MAX_REASON_BYTES} bytes", "reason")
         reason = request.reason or "cancelled by a caller"
-        outcomes = await self._runs.cancel(DEFAULT_NAMESPACE, reason, run_ids)
+        outcomes = await self._runs.cancel(caller().namespace, reason, run_ids)
         return run_service_pb2.CancelRunsResponse(outcomes=[_CANCEL_OUTCOMES[outcome] for outcome in outcomes])
 
     @override
@@ -119,7 +120,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         timeout_s = request.timeout_ms / 1000 if request.timeout_ms else None
         result: run_pb2.RunResult | None = None
         try:
-            result = await self._waiting.result(DEFAULT_NAMESPACE, run_id, timeout_s)
+            result = await self._waiting.result(caller().namespace, run_id, timeout_s)
         except TimeoutError:
             await context.abort(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -136,7 +137,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> run_service_pb2.ListLogsResponse:
         """See run_service.proto."""
         run_id = check_run_id(request.run_id, "run_id")
-        page = await read_page(self._runs, DEFAULT_NAMESPACE, run_id, request.offset, request.limit)
+        page = await read_page(self._runs, caller().namespace, run_id, request.offset, request.limit)
         return run_service_pb2.ListLogsResponse(
             lines=page.lines, first_offset=page.first_offset, next_offset=page.next_offset
         )
@@ -148,7 +149,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> AsyncGenerator[run_service_pb2.TailLogsResponse, None]:
         """See run_service.proto."""
         run_id = check_run_id(request.run_id, "run_id")
-        async with self._following.follow(DEFAULT_NAMESPACE, [run_id]) as follower:
+        async with self._following.follow(caller().namespace, [run_id]) as follower:
             async for response in tail(self._runs, follower, run_id, request.offset):
                 yield response
 
@@ -159,7 +160,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> AsyncGenerator[run_service_pb2.WatchRunsResponse, None]:
         """See run_service.proto."""
         run_ids = list(dict.fromkeys(_check_run_ids(request.run_ids)))
-        async with self._following.follow(DEFAULT_NAMESPACE, run_ids) as follower:
+        async with self._following.follow(caller().namespace, run_ids) as follower:
             async for response in watch(self._runs, follower):
                 yield response
 
@@ -169,7 +170,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> None:
         """See run_service.proto."""
         del request_iterator  # read through the context
-        session = ClientSession(context, DEFAULT_NAMESPACE, self._submits, self._waiting, self._definitions)
+        session = ClientSession(context, caller(), self._submits, self._waiting, self._definitions)
         self._sessions.add(session)
         try:
             await session.run(self._connection_age_s * random.uniform(*_OUTLIVES))

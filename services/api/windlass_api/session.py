@@ -10,7 +10,8 @@ from windlass.v1 import run_pb2, run_service_pb2
 from windlass_api.submits import Submits
 from windlass_api.waiting import Waiting
 from windlass_core.definitions import DefinitionCache
-from windlass_core.domain.errors import EngineError, InvalidField, ProtocolError
+from windlass_core.domain.access import SESSION_REGISTER, SESSION_SUBMIT, SESSION_WATCH, Principal
+from windlass_core.domain.errors import EngineError, InvalidField, ProtocolError, ScopeMissing
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
 from windlass_core.rpc.status import to_detail
 
@@ -30,13 +31,14 @@ class ClientSession:
     def __init__(
         self,
         context: Context,
-        namespace: str,
+        principal: Principal,
         submits: Submits,
         waiting: Waiting,
         definitions: DefinitionCache,
     ) -> None:
         self._context = context
-        self._namespace = namespace
+        self._principal = principal
+        self._namespace = principal.namespace
         self._submits = submits
         self._waiting = waiting
         self._definitions = definitions
@@ -63,7 +65,7 @@ class ClientSession:
             for task in open_tasks:
                 task.cancel()
             await asyncio.gather(*open_tasks, return_exceptions=True)
-            self._waiting.forget(self._watched, self._tell)
+            self._waiting.forget(self._namespace, self._watched, self._tell)
 
     def end(self, error: EngineError) -> None:
         """Ends the stream, after what is queued."""
@@ -86,6 +88,14 @@ class ClientSession:
                     raise ProtocolError("expected submit, subscribe or register, got none")
 
     async def _submit(self, request_id: int, submit: run_service_pb2.SessionSubmit) -> None:
+        try:
+            self._principal.check(SESSION_SUBMIT, "submitting")
+            if submit.subscribe:
+                self._principal.check(SESSION_WATCH, "waiting for the end of runs")
+        except ScopeMissing as error:
+            refused = [run_service_pb2.SubmitOutcome(run_id=r.run_id, error=to_detail(error)) for r in submit.runs]
+            self._answer(request_id=request_id, submitted=run_service_pb2.SubmitRunsResponse(outcomes=refused))
+            return
         watch = self._watch if submit.subscribe else None
         outcomes = await self._submits.submit(self._namespace, submit.runs, watch=watch)
         for outcome in outcomes:
@@ -107,6 +117,12 @@ class ClientSession:
                 f"subscribe.run_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(run_ids)}",
                 "subscribe.run_ids",
             )
+        try:
+            self._principal.check(SESSION_WATCH, "waiting for the end of runs")
+        except ScopeMissing as error:
+            refused = run_service_pb2.SessionSubscribed(error=to_detail(error))
+            self._answer(request_id=request_id, subscribed=refused)
+            return
         for run_id in run_ids:
             self._watch(run_id)
         unknown = await self._waiting.watch(self._namespace, run_ids)
@@ -118,6 +134,7 @@ class ClientSession:
     async def _register(self, request_id: int, register: run_service_pb2.SessionRegister) -> None:
         registered = run_service_pb2.SessionRegistered()
         try:
+            self._principal.check(SESSION_REGISTER, "registering workflows")
             definitions = await self._definitions.register(self._namespace, register.workflows, "register.workflows")
             registered.versions.extend(d.version for d in definitions)
         except EngineError as error:
@@ -127,11 +144,11 @@ class ClientSession:
     def _watch(self, run_id: str) -> None:
         if run_id not in self._watched:
             self._watched.add(run_id)
-            self._waiting.add(run_id, self._tell)
+            self._waiting.add(self._namespace, run_id, self._tell)
 
     def _unwatch(self, run_id: str) -> None:
         self._watched.discard(run_id)
-        self._waiting.remove(run_id, self._tell)
+        self._waiting.remove(self._namespace, run_id, self._tell)
 
     def _tell(self, result: run_pb2.RunResult) -> None:
         self._watched.discard(result.run_id)

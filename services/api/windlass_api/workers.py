@@ -8,8 +8,8 @@ from windlass.v1 import worker_service_pb2, worker_service_pb2_grpc
 from windlass_api.listing import page_size
 from windlass_api.presentation import to_worker
 from windlass_core.domain.errors import InvalidField, NoDispatcher, UnknownWorker
-from windlass_core.domain.names import DEFAULT_NAMESPACE
 from windlass_core.randomness import uniform
+from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
 from windlass_core.store.shard import Shard
 
@@ -30,7 +30,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         """See worker_service.proto."""
         most = page_size(request.page_size, _DEFAULT_PAGE)
         dispatchers = await self._shard.processes.alive("dispatcher")
-        stored = await self._shard.workers.all(DEFAULT_NAMESPACE)
+        stored = await self._shard.workers.all(caller().namespace)
         workers = sorted(
             (to_worker(worker, dispatchers) for worker in stored),
             key=lambda worker: (worker.name, worker.worker_id),
@@ -49,7 +49,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         self, request: worker_service_pb2.GetWorkerRequest, context: Any
     ) -> worker_service_pb2.GetWorkerResponse:
         """See worker_service.proto."""
-        worker = await self._shard.workers.get(DEFAULT_NAMESPACE, request.worker_id)
+        worker = await self._shard.workers.get(caller().namespace, request.worker_id)
         if worker is None:
             raise UnknownWorker(f"no worker {request.worker_id[:80]!r} is connected")
         dispatchers = await self._shard.processes.alive("dispatcher")

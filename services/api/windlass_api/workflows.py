@@ -10,7 +10,7 @@ from windlass_api.listing import page_size
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import InvalidField, UnknownWorkflow
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
-from windlass_core.domain.names import DEFAULT_NAMESPACE
+from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
 from windlass_core.store.shard import Shard
 
@@ -35,7 +35,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
                 f"workflows: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(request.workflows)}",
                 "workflows",
             )
-        registered = await self._definitions.register(DEFAULT_NAMESPACE, request.workflows, "workflows")
+        registered = await self._definitions.register(caller().namespace, request.workflows, "workflows")
         return workflow_service_pb2.RegisterWorkflowsResponse(
             versions=[definition.version for definition in registered]
         )
@@ -58,7 +58,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
     ) -> workflow_service_pb2.ListWorkflowsResponse:
         """See workflow_service.proto."""
         most = page_size(request.page_size, _DEFAULT_PAGE)
-        names = [name for name in await self._shard.definitions.names(DEFAULT_NAMESPACE) if name > request.page_token]
+        names = [name for name in await self._shard.definitions.names(caller().namespace) if name > request.page_token]
         served = await self._served()
         shown = [await self._show(name, served) for name in names[:most]]
         return workflow_service_pb2.ListWorkflowsResponse(
@@ -70,18 +70,18 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         """How many workers can run each workflow."""
         return Counter(
             name
-            for worker in await self._shard.workers.all(DEFAULT_NAMESPACE)
+            for worker in await self._shard.workers.all(caller().namespace)
             for name in worker_pb2.Worker.FromString(worker.info).workflow_names
         )
 
     async def _show(self, name: str, served: dict[str, int]) -> workflow_pb2.Workflow | None:
-        stored = await self._shard.definitions.current(DEFAULT_NAMESPACE, name)
+        stored = await self._shard.definitions.current(caller().namespace, name)
         if stored is None:
             return None
         return workflow_pb2.Workflow(
             definition=workflow_pb2.WorkflowDefinition.FromString(stored.body),
             version=stored.version,
             registered_at_ms=stored.registered_ms,
-            queued_runs=await self._shard.definitions.queued(DEFAULT_NAMESPACE, name),
+            queued_runs=await self._shard.definitions.queued(caller().namespace, name),
             workers=served.get(name, 0),
         )

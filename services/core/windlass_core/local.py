@@ -297,6 +297,8 @@ class LocalCluster:
         environment = {
             "WINDLASS_STORE_URL": self.store_url,
             "WINDLASS_LOG_FORMAT": "text",
+            # Loopback only: what this machine's environment asks of servers is not for these.
+            "WINDLASS_REQUIRE_TOKENS": "false",
             **_addresses(ports),
             **self._settings,
         }

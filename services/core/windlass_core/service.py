@@ -18,10 +18,13 @@ from windlass_core.domain.errors import StoreUnavailable
 from windlass_core.http_door import HttpDoor, Readiness, build_app
 from windlass_core.pump import Backoff
 from windlass_core.randomness import mint_id
+from windlass_core.rpc.authentication import Authentication
+from windlass_core.rpc.guard import Guard
 from windlass_core.rpc.server import BindRefused, Server
 from windlass_core.settings import ServiceSettings, SettingsRefused, read_settings
 from windlass_core.store.connection import StoreRefused, check_store
 from windlass_core.store.processes import ServiceName
+from windlass_core.store.scripts import pack, unpack
 from windlass_core.store.shard import Shard
 from windlass_core.telemetry import configure_logs
 
@@ -31,6 +34,8 @@ PRESENCE_EVERY_S = 8.0
 PRESENCE_TTL_MS = 24_000
 # Whoever asks whether a process is ready waits no longer than this for the store.
 PING_S = 2.0
+# How the note of a revocation begins, in whosever box: see tokens_revoke.lua.
+_REVOKED = pack(("revoked",))[1:]
 EXIT_REFUSED = 78  # EX_CONFIG of sysexits.h
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE
 # Hosts to listen on that stand for all of a machine's addresses, and so for none that others could use.
@@ -54,7 +59,8 @@ class Service(ABC):
     ) -> None:
         self.inc = mint_id()
         self.shard = Shard(settings.store_url)
-        self.server = Server(self.grpc_services, connection_age_s)
+        self.authentication = Authentication(self.shard.tokens, required=settings.require_tokens)
+        self.server = Server(self.grpc_services, Guard(self.authentication), connection_age_s)
         self._settings = settings
         self._told_load = 0
         self._told_at = 0.0
@@ -135,8 +141,15 @@ class Service(ABC):
         asked for again.
         """
 
+    async def box_lost(self) -> None:
+        """Entries of this process's box may have been lost, among them notes of revoked tokens."""
+        self.authentication.doubt()
+        await self.on_box_lost()
+
     def _all_loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        return [self._presence, *self.loops()] if self.is_sought else self.loops()
+        if not self.is_sought:
+            return self.loops()
+        return [self._presence, self.authentication.resolve_doubts, *self.loops()]
 
     async def within_grace(self, finishing: Awaitable[None]) -> None:
         """Waits for what is to be finished on the way out, but not for ever."""
@@ -163,14 +176,23 @@ class Service(ABC):
             try:
                 if broken:
                     await self._beat()  # the store is there again
-                    await self.on_box_lost()
+                    await self.box_lost()
                     broken = False
-                await take(await self.shard.pop(key, at_once))
+                await take(self._heed(await self.shard.pop(key, at_once)))
                 backoff.reset()
             except (StoreUnavailable, TimeoutError) as error:
                 _log.warning("box not read, trying again", error=str(error))
                 broken = True
                 await backoff.wait()
+
+    def _heed(self, entries: list[bytes]) -> list[bytes]:
+        """Ends what was opened with tokens that the box tells are revoked. Returns the other entries."""
+        others = [entry for entry in entries if not entry.startswith(_REVOKED, 1)]
+        if len(others) < len(entries):
+            for entry in entries:
+                if entry.startswith(_REVOKED, 1):
+                    self.authentication.revoked([token_id.decode() for token_id in unpack(entry)[1]])
+        return others
 
     async def _presence(self) -> None:
         while True:
@@ -184,7 +206,7 @@ class Service(ABC):
             try:
                 lost = await self._beat() or lost
                 if lost:
-                    await self.on_box_lost()
+                    await self.box_lost()
             except StoreUnavailable as error:
                 _log.warning("presence not told, trying again", error=str(error))
                 await backoff.wait()

@@ -5,6 +5,7 @@ docs/settings.md is generated from here.
 """
 
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -23,6 +24,19 @@ def _duration(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 _HTTP = "host:port for HTTP: health"
+
+
+def is_local(listen: str) -> bool:
+    """Whether only this machine can reach the address: loopback, or a Unix socket."""
+    if listen.startswith("unix:"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name may lead anywhere
+        return False
 
 
 class SettingsRefused(Exception):
@@ -56,6 +70,10 @@ class ServiceSettings(BaseSettings):
     shutdown_grace: Duration = Field(
         timedelta(seconds=10), description="how long open calls may take to end on SIGTERM"
     )
+    require_tokens: bool = Field(
+        False,
+        description="refuse calls without a token; else only loopback is listened on, and any caller may do all",
+    )
 
     @field_validator("store_url")
     @classmethod
@@ -68,6 +86,17 @@ class ServiceSettings(BaseSettings):
     def _related(self) -> Self:
         if self.heartbeat_interval * 3 > self.session_ttl:
             raise ValueError("session_ttl must be at least three times heartbeat_interval")
+        return self
+
+    @model_validator(mode="after")
+    def _fails_closed(self) -> Self:
+        listen = getattr(self, "listen", "")
+        if listen and not self.require_tokens and not is_local(listen):
+            raise ValueError(
+                f"WINDLASS_LISTEN={listen} can be reached from other machines, and no tokens are asked for: set "
+                "WINDLASS_REQUIRE_TOKENS=true and make a first token with `windlass token create --store`, "
+                "or listen on 127.0.0.1"
+            )
         return self
 
 
@@ -114,7 +143,9 @@ def read_settings(cls: type[S]) -> S:
         return cls()
     except ValidationError as error:
         told = "; ".join(
-            f"{_variable(e['loc'])}: {e['msg']}, got {_shown(e['input'])}" if e["loc"] else e["msg"]
+            f"{_variable(e['loc'])}: {e['msg']}, got {_shown(e['input'])}"
+            if e["loc"]
+            else e["msg"].removeprefix("Value error, ")
             for e in error.errors(include_url=False)
         )
         raise SettingsRefused(told) from error

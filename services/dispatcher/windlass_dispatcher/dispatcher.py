@@ -12,15 +12,16 @@ from windlass.v1 import dispatch_pb2, dispatch_service_pb2_grpc
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import EngineError, SessionReplaced, ShuttingDown, StoreUnavailable
 from windlass_core.domain.limits import MAX_PAYLOAD_BYTES
-from windlass_core.domain.names import DEFAULT_NAMESPACE, flow_task
+from windlass_core.domain.names import flow_task
 from windlass_core.pump import Pump
 from windlass_core.randomness import mint_id
+from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import abort
 from windlass_core.service import Service
 from windlass_core.settings import DispatcherSettings
 from windlass_core.store.scripts import unpack
 from windlass_dispatcher.attempt import to_assignment, to_attempt
-from windlass_dispatcher.enrolment import enrol
+from windlass_dispatcher.enrolment import enrol, worker_id_taken
 from windlass_dispatcher.reports import Reports
 from windlass_dispatcher.session import (
     Accept,
@@ -82,7 +83,7 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         """See dispatch_service.proto."""
         del request_iterator  # read through the context
         session = WorkerSession(self._dispatcher_settings.accept_timeout.total_seconds())
-        stream = Stream(context, session, mint_id())
+        stream = Stream(context, session, mint_id(), caller().namespace)
         try:
             if self._leaving.is_set():
                 raise ShuttingDown("this dispatcher is shutting down: connect to another")
@@ -109,8 +110,9 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
                 await self._enrol(stream, hello)
 
     async def _enrol(self, stream: Stream, hello: dispatch_pb2.Hello) -> None:
-        stream.namespace = DEFAULT_NAMESPACE
         replaced = self._streams.get(hello.worker_id)
+        if replaced is not None and replaced.namespace != stream.namespace:
+            raise worker_id_taken()
         # Known here before the store knows it: from then on the inbox may hold work for it, which
         # is held back until the Welcome has gone out.
         self._streams[hello.worker_id] = stream

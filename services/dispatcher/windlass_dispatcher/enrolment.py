@@ -55,5 +55,10 @@ async def enrol(
         )
     )
     if enrolled is None:
-        raise ProtocolError("hello.worker_id: belongs to another worker; mint a random one")
+        raise worker_id_taken()
     return enrolled
+
+
+def worker_id_taken() -> ProtocolError:
+    """Why a worker of another namespace is refused: the same whether it is connected or was."""
+    return ProtocolError("hello.worker_id: belongs to another worker; mint a random one")

@@ -40,10 +40,10 @@ class Effects(Protocol):
 class Stream:
     """One connection of one worker."""
 
-    def __init__(self, context: Context, session: WorkerSession, session_id: str) -> None:
+    def __init__(self, context: Context, session: WorkerSession, session_id: str, namespace: str) -> None:
         self.session = session
         self.session_id = session_id
-        self.namespace = ""
+        self.namespace = namespace
         # What the inbox had for it before its Welcome was on its way; None: it is.
         self.held_back: list[list[Any]] | None = None
         # It did not accept in time: its unaccepted work is given to others.

@@ -12,7 +12,12 @@
     ├── NoDispatcher        none is alive
     ├── ShuttingDown        this replica is going away
     ├── StoreUnavailable    the store can't be reached for now
-    └── StoreFull           the store's memory is full
+    ├── StoreFull           the store's memory is full
+    ├── Unauthenticated     what came with the call is no token of this engine
+    │   ├── TokenMissing    nothing came
+    │   ├── TokenExpired    its time is over
+    │   └── TokenRevoked    somebody has ended it
+    └── ScopeMissing        the token does not allow this
 
 Which gRPC status each one becomes is one table in `rpc/status.py`.
 """
@@ -88,3 +93,29 @@ class StoreUnavailable(EngineError):
 
 class StoreFull(StoreUnavailable):
     """The store takes no new work; what was accepted goes on."""
+
+
+class Unauthenticated(EngineError):
+    """What came with the call is no token of this engine.
+
+    Neither this nor what is below it says whether something is there that the caller may not see.
+    """
+
+
+class TokenMissing(Unauthenticated):
+    """No token came with the call."""
+
+
+class TokenExpired(Unauthenticated):
+    """The token's time is over."""
+
+
+class TokenRevoked(Unauthenticated):
+    """Somebody has ended the token."""
+
+
+@dataclass(eq=False)
+class ScopeMissing(EngineError):
+    """Any one of the `scopes` would do, and the token has none of them."""
+
+    scopes: tuple[str, ...]

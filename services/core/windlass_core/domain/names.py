@@ -10,6 +10,7 @@ DEFAULT_NAMESPACE = "default"
 DEFAULT_QUEUE = "default"
 
 _NAME = re.compile(rf"[A-Za-z0-9._:/\-]{{1,{MAX_NAME_LENGTH}}}")
+_NAMESPACE = re.compile(r"[A-Za-z0-9._\-]{1,63}")
 _WORKER_ID = re.compile(r"[A-Za-z0-9\-]{16,64}")
 _RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -21,6 +22,13 @@ def check_name(name: str, field: str) -> str:
             f"{field}: expected 1 to {MAX_NAME_LENGTH} letters, digits or any of ._:/- , got {name[:60]!r}",
             field,
         )
+    return name
+
+
+def check_namespace(name: str, field: str) -> str:
+    """The name itself. Raises InvalidField where it isn't 1 to 63 of letters, digits, `._-`."""
+    if not _NAMESPACE.fullmatch(name):
+        raise InvalidField(f"{field}: expected 1 to 63 letters, digits or any of ._- , got {name[:60]!r}", field)
     return name
 
 

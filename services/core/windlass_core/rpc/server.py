@@ -36,9 +36,11 @@ class Server:
     looked up the name that it was given. Calls under way are not cut.
     """
 
-    def __init__(self, services: Sequence[str], connection_age_s: float | None = None) -> None:
+    def __init__(
+        self, services: Sequence[str], guard: grpc.aio.ServerInterceptor, connection_age_s: float | None = None
+    ) -> None:
         age = () if connection_age_s is None else (("grpc.max_connection_age_ms", int(connection_age_s * 1000)),)
-        self.grpc = grpc.aio.server(options=(*OPTIONS, *age))
+        self.grpc = grpc.aio.server(interceptors=(guard,), options=(*OPTIONS, *age))
         self.port = 0
         self._health = health.HealthServicer()
         self._names = ("", *services)

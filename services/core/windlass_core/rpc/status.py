@@ -10,8 +10,9 @@ import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc.status_pb2 import Status
 
-from windlass.v1 import error_pb2
+from windlass.v1 import error_pb2, token_pb2
 from windlass_core.domain import errors
+from windlass_core.domain.access import Scope
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +32,19 @@ STATUSES: dict[type[errors.EngineError], tuple[grpc.StatusCode, "error_pb2.Error
     errors.ShuttingDown: (Code.UNAVAILABLE, error_pb2.ERROR_REASON_SHUTTING_DOWN),
     errors.StoreUnavailable: (Code.UNAVAILABLE, error_pb2.ERROR_REASON_STORE_UNAVAILABLE),
     errors.StoreFull: (Code.RESOURCE_EXHAUSTED, error_pb2.ERROR_REASON_STORE_FULL),
+    errors.Unauthenticated: (Code.UNAUTHENTICATED, error_pb2.ERROR_REASON_TOKEN_UNKNOWN),
+    errors.TokenMissing: (Code.UNAUTHENTICATED, error_pb2.ERROR_REASON_TOKEN_MISSING),
+    errors.TokenExpired: (Code.UNAUTHENTICATED, error_pb2.ERROR_REASON_TOKEN_EXPIRED),
+    errors.TokenRevoked: (Code.UNAUTHENTICATED, error_pb2.ERROR_REASON_TOKEN_REVOKED),
+    errors.ScopeMissing: (Code.PERMISSION_DENIED, error_pb2.ERROR_REASON_SCOPE_MISSING),
+}
+
+SCOPES: dict[Scope, "token_pb2.TokenScope.ValueType"] = {
+    Scope.SUBMIT: token_pb2.TOKEN_SCOPE_SUBMIT,
+    Scope.READ: token_pb2.TOKEN_SCOPE_READ,
+    Scope.WORK: token_pb2.TOKEN_SCOPE_WORK,
+    Scope.SCHEDULE: token_pb2.TOKEN_SCOPE_SCHEDULE,
+    Scope.ADMIN: token_pb2.TOKEN_SCOPE_ADMIN,
 }
 
 
@@ -42,6 +56,7 @@ def to_detail(error: errors.EngineError) -> error_pb2.ErrorDetail:
         field=getattr(error, "field", ""),
         limit=getattr(error, "limit", 0),
         retry_after_ms=getattr(error, "retry_after_ms", 0),
+        missing_scopes=[SCOPES[Scope(name)] for name in getattr(error, "scopes", ())],
     )
 
 

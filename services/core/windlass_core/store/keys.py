@@ -67,6 +67,9 @@ FAMILIES = (
     Family("definitions", "d:{ns}", "hash", "workflow name → current version", "always"),
     Family("versions", "dv:{ns}", "hash", "name@version → registered ms, definition", "always"),
     Family("epoch", "epoch", "string", "counts changes of definitions", "always"),
+    # Tokens
+    Family("token", "tok:{token}", "hash", "a token; fields below", "until 30 days after its end"),
+    Family("tokens", "toks:{ns}", "zset", "token → created, ms", "with the tokens, or at the next one's"),
 )
 
 # Fields of a run's hash; short, because there are millions of them.
@@ -107,6 +110,17 @@ WORKER_FIELDS = {
     "st": "a: takes work, d: drains, g: its stream is gone",
     "info": "the constant part of the Worker message",
     "since": "first connected, ms",
+}
+
+# Fields of a token's hash.
+TOKEN_FIELDS = {
+    "h": "SHA-256 of its text, hexadecimal",
+    "ns": "namespace",
+    "name": "for people",
+    "sc": "scopes, separated by spaces",
+    "c": "created, ms",
+    "x": "expires, ms; 0: never",
+    "rv": "revoked, ms; only then",
 }
 
 # Members of the timer set, by what follows the first colon.

@@ -12,6 +12,7 @@ from windlass_core.store.reader import Reader
 from windlass_core.store.runs import Runs
 from windlass_core.store.scheduling import Scheduling
 from windlass_core.store.scripts import Scripts
+from windlass_core.store.tokens import Tokens
 from windlass_core.store.workers import Workers
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Shard:
         self.scheduling = Scheduling(scripts)
         self.definitions = Definitions(reader, scripts, self.keys)
         self.processes = Processes(reader, scripts, self.keys)
+        self.tokens = Tokens(reader, scripts, self.keys)
 
     async def pop(self, key: str, count: int, timeout_s: float = BLOCK_S) -> list[bytes]:
         """Waits for entries of a list and takes up to `count`; empty after `timeout_s` seconds.

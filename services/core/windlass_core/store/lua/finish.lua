@@ -1,15 +1,15 @@
 -- The end of a run, of which those who wait for it are told. Needs `telling`.
 local INLINE_BYTES = 4096
 
--- What is told of an ended run: { run, phase, output, last failure, reason }. An output too large
--- to be copied about is false; the api reads it from the run.
-local function result_entry(run, phase, output, reason)
+-- What is told of an ended run: { run, phase, output, last failure, reason, namespace }. An output
+-- too large to be copied about is false; the api reads it from the run.
+local function result_entry(run, phase, output, reason, flow)
   local failure = ''
   if phase == PHASE.FAILED then failure = call('LINDEX', K.failures(run), -1) or '' end
   -- A hole would make a map of the entry.
   output = output or ''
   if #output > INLINE_BYTES then output = false end
-  return cmsgpack.pack({ run, phase, output, failure, reason or '' })
+  return cmsgpack.pack({ run, phase, output, failure, reason or '', namespace_of(flow) })
 end
 
 -- Ends runs; `done` entries are gathered too.
@@ -32,7 +32,7 @@ local function finish(run, r, phase, output, reason)
   if r.xs then call('ZREM', K.timers(), 'start:' .. run) end
   if r.x and r.L then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
   if r.w or r.ww then
-    local entry = result_entry(run, phase, output, reason)
+    local entry = result_entry(run, phase, output, reason, r.f)
     if r.w then gather_telling(r.w, entry) end
     if r.ww then
       for _, inc in ipairs(call('SMEMBERS', K.waiters(run))) do

@@ -22,12 +22,15 @@ local verdicts, times, ready = {}, {}, 0
 -- Runs of one batch have one time; parts of a millisecond keep their order in the lane.
 local PARTS = 4096
 
-local function parent_cancelled(parent)
-  if parent == '' then return nil end
-  return call('HGET', K.run(parent), 'cx')
+-- A parent that has gone, or is another namespace's, is none: nothing of it is told, no key taken.
+local function look_at_parent(parent)
+  if parent == '' then return false, nil end
+  local f = call('HMGET', K.run(parent), 'f', 'cx')
+  if not f[1] or namespace_of(f[1]) ~= namespace then return false, nil end
+  return true, f[2]
 end
 
-local function accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent)
+local function accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent, has_parent)
   local sets = { 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now }
   local function set(field, value)
     sets[#sets + 1] = field
@@ -37,8 +40,7 @@ local function accept(place, run, spec, flow, level, version, delay, expires, ti
   if wait then set('w', inc) end
   if parent ~= '' then
     set('pa', parent)
-    -- One that is gone takes no key with it any more.
-    if call('EXISTS', K.run(parent)) == 1 then call('SADD', K.children(parent), run) end
+    if has_parent then call('SADD', K.children(parent), run) end
   end
   if delay > 0 then
     set('ph', PHASE.SCHEDULED)
@@ -82,13 +84,13 @@ if #keys > 0 then all_new = call('EXISTS', unpack(keys)) == 0 end
 local seen = {}
 for place, item in ipairs(runs) do
   local run, spec, flow, level, version, delay, expires, timeout, wait, parent = unpack(item)
-  local reason = parent_cancelled(parent)
+  local has_parent, reason = look_at_parent(parent)
   if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
     known_already(place, run, spec, flow, wait)
   elseif reason then
     accept_cancelled(run, spec, flow, level, version, wait, parent, reason)
   else
-    accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent)
+    accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent, has_parent)
   end
   seen[run] = true
 end
