@@ -90,7 +90,9 @@ class Hello(_message.Message):
     HELD_LEASE_IDS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
-    """Random, minted when the worker process starts, 16 to 64 characters; outlives its connections."""
+    """Random, minted when the worker process starts; outlives its connections. 16 to 64 letters,
+    digits or dashes.
+    """
     name: _builtins.str
     """For people. At most 200 characters."""
     sdk: _builtins.str
@@ -111,7 +113,7 @@ class Hello(_message.Message):
 
     @_builtins.property
     def workflows(self) -> _containers.RepeatedCompositeFieldContainer[_workflow_pb2.WorkflowDefinition]:
-        """Definitions of all the workflows that it can run; registered where they are new."""
+        """Definitions of all the workflows that it can run, at least one; registered where they are new."""
 
     @_builtins.property
     def held_lease_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -163,8 +165,8 @@ class Welcome(_message.Message):
     max_payload_bytes: _builtins.int
     """Largest output that is taken, in bytes."""
     accept_timeout_ms: _builtins.int
-    """Longest wait between an assignment and its acceptance, in milliseconds; a worker that is
-    slower is taken for deaf and its stream closed.
+    """Longest wait between an assignment and its acceptance, or its end, in milliseconds; a worker
+    that is slower is taken for deaf, its stream closed and what it has not accepted given to others.
     """
     cancel_grace_ms: _builtins.int
     """How long after Cancel a running attempt may go on before it is stopped, in milliseconds."""
@@ -193,7 +195,7 @@ Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
 
 @_typing.final
 class Assignments(_message.Message):
-    """Work, in the order in which it is to be started."""
+    """Work, in the order in which it is to be started. What comes beyond the free slots waits for one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -242,7 +244,9 @@ class Assignment(_message.Message):
     task_name: _builtins.str
     """Name of the task to execute."""
     execution_timeout_ms: _builtins.int
-    """Stop the attempt after this long, in milliseconds. 0: no limit."""
+    """Stop the attempt after this long, in milliseconds, and report it failed as ExecutionTimeout; five
+    seconds later the engine does so itself. 0: no limit.
+    """
     created_at_ms: _builtins.int
     """The run was accepted, in milliseconds since 1970 UTC."""
     cancel_requested: _builtins.bool
@@ -491,14 +495,14 @@ Global___HeartbeatAnswer: _TypeAlias = HeartbeatAnswer  # noqa: Y015
 
 @_typing.final
 class Logs(_message.Message):
-    """Lines logged by tasks."""
+    """Lines logged by tasks. Not acknowledged: sent once, and before the outcome of their attempt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskLog]:
-        """In the order in which they were logged."""
+        """In the order in which they were logged; at most 10,000 lines in all."""
 
     def __init__(
         self,

@@ -49,8 +49,10 @@ class DispatchServiceServicer:
     def Connect(self, request_iterator, context):
         """One stream per worker connection. The worker speaks first, with Hello. The dispatcher ends the
         stream with FAILED_PRECONDITION when the session has been replaced by a newer connection of
-        the same worker or has expired (reconnect with a new Hello), with INVALID_ARGUMENT when a
-        message breaks the protocol (do not repeat it), and with UNAVAILABLE on its own shutdown.
+        the same worker or has expired, when assignments were not accepted in time, and when work may
+        have been lost on its way (reconnect with a new Hello); with INVALID_ARGUMENT when a message
+        breaks the protocol (do not repeat it); and with UNAVAILABLE on its own shutdown and while its
+        store can't be reached. docs/worker-protocol.md has the whole protocol.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

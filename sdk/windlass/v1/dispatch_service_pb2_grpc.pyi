@@ -49,8 +49,10 @@ class DispatchServiceStub:
     Connect: _grpc.StreamStreamMultiCallable[_dispatch_service_pb2.ConnectRequest, _dispatch_service_pb2.ConnectResponse]
     """One stream per worker connection. The worker speaks first, with Hello. The dispatcher ends the
     stream with FAILED_PRECONDITION when the session has been replaced by a newer connection of
-    the same worker or has expired (reconnect with a new Hello), with INVALID_ARGUMENT when a
-    message breaks the protocol (do not repeat it), and with UNAVAILABLE on its own shutdown.
+    the same worker or has expired, when assignments were not accepted in time, and when work may
+    have been lost on its way (reconnect with a new Hello); with INVALID_ARGUMENT when a message
+    breaks the protocol (do not repeat it); and with UNAVAILABLE on its own shutdown and while its
+    store can't be reached. docs/worker-protocol.md has the whole protocol.
     """
 
 @_typing.type_check_only
@@ -61,8 +63,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     Connect: _aio.StreamStreamMultiCallable[_dispatch_service_pb2.ConnectRequest, _dispatch_service_pb2.ConnectResponse]  # type: ignore[assignment]
     """One stream per worker connection. The worker speaks first, with Hello. The dispatcher ends the
     stream with FAILED_PRECONDITION when the session has been replaced by a newer connection of
-    the same worker or has expired (reconnect with a new Hello), with INVALID_ARGUMENT when a
-    message breaks the protocol (do not repeat it), and with UNAVAILABLE on its own shutdown.
+    the same worker or has expired, when assignments were not accepted in time, and when work may
+    have been lost on its way (reconnect with a new Hello); with INVALID_ARGUMENT when a message
+    breaks the protocol (do not repeat it); and with UNAVAILABLE on its own shutdown and while its
+    store can't be reached. docs/worker-protocol.md has the whole protocol.
     """
 
 class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -76,8 +80,10 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_dispatch_service_pb2.ConnectResponse], _abc.AsyncIterator[_dispatch_service_pb2.ConnectResponse]]:
         """One stream per worker connection. The worker speaks first, with Hello. The dispatcher ends the
         stream with FAILED_PRECONDITION when the session has been replaced by a newer connection of
-        the same worker or has expired (reconnect with a new Hello), with INVALID_ARGUMENT when a
-        message breaks the protocol (do not repeat it), and with UNAVAILABLE on its own shutdown.
+        the same worker or has expired, when assignments were not accepted in time, and when work may
+        have been lost on its way (reconnect with a new Hello); with INVALID_ARGUMENT when a message
+        breaks the protocol (do not repeat it); and with UNAVAILABLE on its own shutdown and while its
+        store can't be reached. docs/worker-protocol.md has the whole protocol.
         """
 
 def add_DispatchServiceServicer_to_server(servicer: DispatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

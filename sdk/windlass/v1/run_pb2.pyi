@@ -190,7 +190,7 @@ class Failure(_message.Message):
     NON_RETRYABLE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """The exception's type: the last part of its qualified name in the language that raised it.
-    The engine's own: ExecutionTimeout, WorkerLost, Crashed.
+    The engine's own: ExecutionTimeout, WorkerLost, Crashed, PayloadTooLarge, SerializationError.
     """
     message: _builtins.str
     """Its message. At most 16 KiB; longer ones are cut."""

@@ -122,7 +122,7 @@ class TaskDefinition(_message.Message):
     schedule_timeout_ms: _builtins.int
     """Longest time from submit to the first start, in milliseconds. 0: no limit."""
     slot_cost: _builtins.int
-    """Slots that one attempt occupies. 0 is read as 1."""
+    """Slots that one attempt occupies. 0 is read as 1; more is refused until the engine counts them."""
     @_builtins.property
     def retry(self) -> Global___RetryPolicy:
         """How failures are retried."""
@@ -183,7 +183,7 @@ class WorkflowDefinition(_message.Message):
     """Metadata merged under each run's own, a JSON object as bytes. At most 64 KiB."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskDefinition]:
-        """Its tasks, at least one."""
+        """Its tasks. For now exactly one, of the workflow's own name."""
 
     def __init__(
         self,
