@@ -6,9 +6,9 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-CODE := sdk services tests bench examples scripts
+CODE := sdk services tests bench examples scripts deploy
 TYPED := sdk/windlass services/core/windlass_core services/dispatcher/windlass_dispatcher \
-	services/scheduler/windlass_scheduler services/api/windlass_api tests bench examples scripts
+	services/scheduler/windlass_scheduler services/api/windlass_api tests bench examples scripts deploy
 ARGS :=
 
 help: ## this list
@@ -32,6 +32,9 @@ test-long: install ## the long ones
 
 conformance: install ## drive a worker in any language through the worker protocol: WORKER="COMMAND ..."
 	@$(BIN)/python -m tests.conformance --worker '$(or $(WORKER),$(BIN)/python -m tests.conformance.python_worker)' $(ARGS)
+
+compose-test: install ## deploy/compose.yaml with real Docker: scaled, killed, taken down; 77 without Docker
+	@$(BIN)/python -m tests.compose
 
 bench: install ## measure against Celery, dramatiq and saq; QUICK=1 for two minutes
 	@QUICK="$(QUICK)" $(BIN)/python -m bench $(ARGS)
@@ -72,5 +75,5 @@ clean: ## remove what was made here, .venv too
 	@rm -rf .venv .windlass .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo test test-long conformance bench proto format lint types docs docs-check stubs-check \
+.PHONY: help install demo test test-long conformance compose-test bench proto format lint types docs docs-check stubs-check \
 	verify changelog clean

@@ -57,5 +57,5 @@ def _to_end(run_id: str, values: Sequence[bytes | None]) -> StoredEnd:
         phase=Phase((phase or b"").decode()),
         attempt=int(attempt or 0),
         lease_id=(lease or b"").decode(),
-        nonce=json.loads(output)["nonce"] if output else "",
+        nonce=json.loads(output).get("nonce", "") if output else "",
     )
