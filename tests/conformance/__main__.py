@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.conformance.case import all_cases
+from tests.conformance.rig import PATIENCE
 from tests.conformance.score import as_json, table
 from tests.conformance.suite import Verdict, play_all
 
@@ -37,7 +38,15 @@ def main() -> int:
     if not cases:
         _complain(f"--only {' '.join(arguments.only)}: no case has such a name; --list shows them")
         return 2
-    verdicts = asyncio.run(play_all(cases, command, arguments.at_once, _show_progress))
+    verdicts = asyncio.run(
+        play_all(
+            cases,
+            command,
+            at_once=arguments.at_once,
+            patience=arguments.patience,
+            on_verdict=_show_progress,
+        )
+    )
     _say(as_json(verdicts, arguments.worker) if arguments.json else table(verdicts))
     return 0 if all(each.passed for each in verdicts) else 1
 
@@ -50,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--at-once", type=int, default=6, metavar="N", help="cases at the same time (%(default)s)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long to wait for what must come, a start included (%(default)g)",
+    )
     parser.add_argument("--list", action="store_true", help="show the cases and end")
     return parser
 

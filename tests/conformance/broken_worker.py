@@ -5,18 +5,23 @@ Shows that the suite notices.
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections import deque
 from typing import TYPE_CHECKING
 
 from tests.conformance.python_worker import serve
+from windlass.v1 import dispatch_pb2
 from windlass.worker import stream
+from windlass.worker.outbox import Outbox
 from windlass.worker.runner import Runner
 from windlass.worker.session import WorkerSession
+from windlass.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from windlass.v1 import dispatch_pb2, dispatch_service_pb2
+    from windlass.v1 import dispatch_service_pb2
     from windlass.worker.session import Effect
 
 _FOR_EVER_MS = 2**31 - 1
@@ -49,13 +54,7 @@ def ignores_slots() -> None:
 
 def heeds_no_loss() -> None:
     """Goes on with attempts whose leases are lost, and takes its session for endless."""
-    welcomed = WorkerSession._on_welcome
-
-    def on_welcome(self: WorkerSession, welcome: dispatch_pb2.Welcome) -> list[Effect]:
-        welcome.session_ttl_ms = _FOR_EVER_MS
-        return welcomed(self, welcome)
-
-    WorkerSession._on_welcome = on_welcome  # type: ignore[method-assign]
+    _change_welcome(dispatch_pb2.Welcome(session_ttl_ms=_FOR_EVER_MS))
     WorkerSession._lose = lambda self, lease_ids: []  # type: ignore[method-assign]
 
 
@@ -76,9 +75,78 @@ def makes_haste() -> None:
     stream.FIRST_DELAY = stream.LONGEST_DELAY = 0.0  # type: ignore[misc]
 
 
+def ignores_cancels() -> None:
+    """Goes on with what is to be cancelled."""
+    WorkerSession._on_cancel = lambda self, message: []  # type: ignore[method-assign]
+
+
+def beats_no_more() -> None:
+    """Sends no heartbeats."""
+    _change_welcome(dispatch_pb2.Welcome(heartbeat_interval_ms=_FOR_EVER_MS))
+
+
+def ends_at_sigterm() -> None:
+    """Leaves its work where it is."""
+
+    @contextlib.contextmanager
+    def signals(self: Worker) -> Iterator[None]:
+        yield
+
+    Worker._signals = signals  # type: ignore[method-assign]
+
+
+def starts_what_is_cancelled() -> None:
+    """Does not look at cancel_requested."""
+    take = WorkerSession._on_assignments
+
+    def on_assignments(self: WorkerSession, message: dispatch_pb2.Assignments) -> list[Effect]:
+        for assignment in message.assignments:
+            assignment.cancel_requested = False
+        return take(self, message)
+
+    WorkerSession._on_assignments = on_assignments  # type: ignore[method-assign]
+
+
+def logs_late() -> None:
+    """Sends log lines after what became of their attempt."""
+    take = Outbox.take
+
+    def late(self: Outbox, now: float) -> list[dispatch_service_pb2.ConnectRequest]:
+        lines, self._logs = self._logs, deque()
+        requests = take(self, now)
+        self._logs = lines
+        if any(each.report.completed for each in requests):
+            requests += take(self, now)
+        return requests
+
+    Outbox.take = late  # type: ignore[method-assign]
+
+
 FAULTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (runs_again, ignores_slots, heeds_no_loss, forgets_results, makes_haste)
+    each.__name__: each
+    for each in (
+        runs_again,
+        ignores_slots,
+        heeds_no_loss,
+        forgets_results,
+        makes_haste,
+        beats_no_more,
+        ignores_cancels,
+        ends_at_sigterm,
+        starts_what_is_cancelled,
+        logs_late,
+    )
 }
+
+
+def _change_welcome(numbers: dispatch_pb2.Welcome) -> None:
+    welcomed = WorkerSession._on_welcome
+
+    def on_welcome(self: WorkerSession, welcome: dispatch_pb2.Welcome) -> list[Effect]:
+        welcome.MergeFrom(numbers)
+        return welcomed(self, welcome)
+
+    WorkerSession._on_welcome = on_welcome  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.support.worker_link import Link
 
-#: Seconds that a worker may take for what is waited for, its start included.
+#: Seconds that a worker may take for what is waited for, its start included, unless it is said otherwise.
 PATIENCE = 15.0
 TOKEN = "wlt_conformance"  # noqa: S105 - nobody's
 SLOTS = 4
@@ -28,10 +28,10 @@ SLOTS = 4
 class Rig:
     """One case's own world."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], patience: float) -> None:
         """Use `rig`."""
         self._command = command
-        self._changes = Changes(PATIENCE)
+        self._changes = Changes(patience)
         self.api = ScriptedApi(self._changes)  # type: ignore[abstract] # the other calls are not made
         self.dispatchers: list[ScriptedDispatcher] = []
         self.workers: list[WorkerProgram] = []
@@ -109,9 +109,9 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig(command: Sequence[str]) -> AsyncIterator[Rig]:
+async def rig(command: Sequence[str], patience: float) -> AsyncIterator[Rig]:
     """Give a rig with an api and one dispatcher; takes down all that was started on it."""
-    each = Rig(command)
+    each = Rig(command, patience)
     await each.api.server.start()
     try:
         await each.add_dispatcher()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.conformance.case import Case
 
 #: Seconds that a case may take in all; what it waits for has bounds of its own.
-CASE_SECONDS = 60.0
+CASE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +34,32 @@ class Verdict:
 
 
 async def play_all(
-    cases: Sequence[Case], command: Sequence[str], at_once: int, on_verdict: Callable[[Verdict], None]
+    cases: Sequence[Case],
+    command: Sequence[str],
+    *,
+    at_once: int,
+    patience: float,
+    on_verdict: Callable[[Verdict], None],
 ) -> list[Verdict]:
-    """Play these, `at_once` at a time; returns the verdicts in the same order."""
+    """Play these, `at_once` at a time; returns the verdicts in the same order.
+
+    What is waited for has to come within `patience` seconds.
+    """
     turn = asyncio.Semaphore(at_once)
 
     async def in_turn(case: Case) -> Verdict:
         async with turn:
-            verdict = await _play(case, command)
+            verdict = await _play(case, command, patience)
             on_verdict(verdict)
             return verdict
 
     return list(await asyncio.gather(*(in_turn(case) for case in cases)))
 
 
-async def _play(case: Case, command: Sequence[str]) -> Verdict:
+async def _play(case: Case, command: Sequence[str], patience: float) -> Verdict:
     began = time.monotonic()
     why = ""
-    async with rig(command) as each:
+    async with rig(command, patience) as each:
         try:
             async with asyncio.timeout(CASE_SECONDS):
                 await case.play(each)

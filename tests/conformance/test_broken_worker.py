@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.support.conformance_run import conformance_run
+from tests.support.conformance_run import ConformanceRun, chosen, conformance_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # What each fault breaks; every run also has a case that none of them touches.
 _BROKEN = {
@@ -17,20 +23,45 @@ _BROKEN = {
     ],
     "forgets_results": ["unacknowledged-results-are-sent-again", "waits-for-its-acknowledgements"],
     "makes_haste": ["waits-between-attempts-to-connect"],
+    "beats_no_more": ["beats-at-the-interval", "names-all-that-it-holds", "leaves-a-silent-dispatcher"],
+    "ignores_cancels": ["a-cancelled-attempt-ends", "a-stubborn-attempt-is-given-up"],
+    "starts_what_is_cancelled": ["cancelled-before-it-starts"],
+    "ends_at_sigterm": ["an-idle-worker-leaves", "running-work-is-finished", "new-work-is-handed-back"],
+    "logs_late": ["lines-come-in-order-before-the-outcome"],
 }
 _KEPT = "json-is-kept-exactly"
+# Long enough for a start on a busy machine: what a broken worker never does is waited for so long.
+_PATIENCE = 8.0
+
+Played = dict[str, "Future[ConformanceRun]"]
+
+
+@pytest.fixture(scope="module")
+def played(request: pytest.FixtureRequest) -> Iterator[Played]:
+    """The runs with each fault that is to be tested, side by side: mostly they wait."""
+    faults = chosen(request.session, test_a_broken_rule_is_noticed.__name__, _BROKEN)
+    with ThreadPoolExecutor(len(faults)) as threads:
+        yield {
+            fault: threads.submit(
+                conformance_run,
+                f"tests.conformance.broken_worker {fault}",
+                [*_BROKEN[fault], _KEPT],
+                patience=_PATIENCE,
+            )
+            for fault in faults
+        }
 
 
 @pytest.mark.parametrize("fault", _BROKEN)
-def test_a_broken_rule_is_noticed(fault: str) -> None:
+def test_a_broken_rule_is_noticed(fault: str, played: Played) -> None:
     """The cases that the fault breaks fail, the other one passes, and the program ends with 1."""
-    played = conformance_run(f"tests.conformance.broken_worker {fault}", [*_BROKEN[fault], _KEPT])
-    failed = [name for name, why in played.reasons.items() if why]
-    assert sorted(failed) == sorted(_BROKEN[fault]), played.reasons
-    assert played.status == 1
+    run = played[fault].result()
+    failed = [name for name, why in run.reasons.items() if why]
+    assert sorted(failed) == sorted(_BROKEN[fault]), run.reasons
+    assert run.status == 1
 
 
 def test_what_is_no_worker_scores_nothing() -> None:
     """A program that ends at once is not waited for."""
-    played = conformance_run("this", [_KEPT])
-    assert "the worker ended by itself, with status 0" in played.reasons[_KEPT]
+    run = conformance_run("this", [_KEPT])
+    assert "the worker ended by itself, with status 0" in run.reasons[_KEPT]

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.conformance.rig import PATIENCE
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    import pytest
 
 _ROOT = Path(__file__).parents[2]
 _SECONDS = 240
@@ -25,11 +29,20 @@ class ConformanceRun:
     reasons: dict[str, str]
 
 
-def conformance_run(worker: str, cases: Sequence[str]) -> ConformanceRun:
+def chosen(session: pytest.Session, test: str, parameters: Iterable[str]) -> list[str]:
+    """Those parameters of a test with which pytest was asked to run it."""
+    items = {item.name for item in session.items}
+    return [each for each in parameters if f"{test}[{each}]" in items]
+
+
+def conformance_run(worker: str, cases: Sequence[str], patience: float = PATIENCE) -> ConformanceRun:
     """Play these cases with a worker that is a Python module with its arguments."""
     only = [word for name in cases for word in ("--only", name)]
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.conformance", "--worker", f"{sys.executable} -m {worker}", "--json", *only],
+        [
+            *(sys.executable, "-m", "tests.conformance", "--json", "--patience", str(patience)),
+            *("--worker", f"{sys.executable} -m {worker}", *only),
+        ],
         cwd=_ROOT,
         check=False,
         capture_output=True,
