@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from windlass.cli.commands import app, runs
+from windlass.cli.commands import app
+from windlass.cli.run_commands import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,9 +1,9 @@
-"""Owns `windlass workers` and `windlass workflows`: how what is there is listed."""
+"""Owns `windlass workers` and `windlass workflows`: how what is there is listed and shown."""
 
 from __future__ import annotations
 
 from windlass import Windlass
-from windlass.cli.output import ago, as_object, print_json, print_table
+from windlass.cli.output import ago, as_object, print_json, print_pairs, print_table
 
 
 def list_workers(*, as_json: bool) -> None:
@@ -30,6 +30,28 @@ def list_workers(*, as_json: bool) -> None:
     print_table(columns, rows, nothing="no workers are connected; start one: windlass worker module:app")
 
 
+def show_worker(worker_id: str, *, as_json: bool) -> None:
+    """Print one worker."""
+    with Windlass() as app:
+        worker = app.workers.get(worker_id)
+    if as_json:
+        print_json(as_object(worker))
+        return
+    print(f"{worker.id}  {worker.name}  {worker.status}")
+    print_pairs(
+        {
+            "host": worker.host,
+            "sdk": worker.sdk,
+            "slots": f"{worker.slots_used} of {worker.slots} used",
+            "queues": ", ".join(worker.queues) or "all",
+            "labels": ", ".join(f"{key}={value}" for key, value in worker.labels.items()),
+            "workflows": ", ".join(worker.workflow_names),
+            "dispatcher": worker.dispatcher_address,
+            "connected": ago(worker.connected_at),
+        }
+    )
+
+
 def list_workflows(*, as_json: bool) -> None:
     """Print the workflows that are registered, by name."""
     with Windlass() as app:
@@ -51,3 +73,24 @@ def list_workflows(*, as_json: bool) -> None:
         for each in found
     )
     print_table(columns, rows, nothing="no workflows are registered: a worker, or a first submit, does that")
+
+
+def show_workflow(name: str, *, as_json: bool) -> None:
+    """Print one workflow."""
+    with Windlass() as app:
+        workflow = app.workflows.get(name)
+    if as_json:
+        print_json(as_object(workflow))
+        return
+    print(f"{workflow.name}  {workflow.version}  {workflow.description}".rstrip())
+    print_pairs(
+        {
+            "tasks": ", ".join(workflow.task_names),
+            "queue": workflow.default_queue,
+            "priority": workflow.default_priority.name,
+            "label": workflow.version_label,
+            "queued": str(workflow.queued_runs),
+            "workers": str(workflow.workers),
+            "registered": ago(workflow.registered_at),
+        }
+    )

@@ -4,11 +4,14 @@ Those are imported when their command runs, so that `windlass --help` loads none
 """
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from windlass.cli.completion import task_names
+from windlass.cli.run_commands import AsJson, runs
 from windlass.exceptions import WindlassError
 
 app: Final = typer.Typer(
@@ -16,29 +19,42 @@ app: Final = typer.Typer(
     help="Task queue and workflow engine on gRPC and Redis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-runs: Final = typer.Typer(help="Look at runs and cancel them.", no_args_is_help=True)
-app.add_typer(runs, name="runs")
-
 _RUN: Final = "Run"
 _RUN_BY_HAND: Final = "Look and act (the api's address: WINDLASS_API_ADDRESS)"
 _SERVICES: Final = "The engine's services (settings: WINDLASS_*)"
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+app.add_typer(runs, name="runs", rich_help_panel=_RUN_BY_HAND)
+
 Slots = Annotated[int, typer.Option(min=1, max=100_000, help="Tasks at a time.")]
 
 
 def run_command_line() -> None:
     """Run the command that sys.argv names and leave with its exit code."""
+    warnings.showwarning = _show_warning
     try:
-        app()
+        code = app(prog_name="windlass", standalone_mode=False)
     except WindlassError as error:
         from windlass.cli.exit_code import exit_code_of
 
-        print(f"error: {error}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(exit_code_of(error))
+    except typer.BadParameter.__base__ as error:  # type: ignore[misc]  # UsageError, which typer keeps to itself
+        context = getattr(error, "ctx", None)
+        if said := error.format_message():  # none: the command had no arguments, and its help has been shown
+            _complain(f"{said} (see {context.command_path} --help)" if context else said)
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(said: str) -> None:
+    """One line, whatever it was: what it is about may have been over several."""
+    print("error: " + " ".join(said.split()), file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *_where: object, **_how: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _version(wanted: bool) -> None:
@@ -107,66 +123,59 @@ def worker(
 
 @app.command("run", rich_help_panel=_RUN_BY_HAND)
 def run_task(
-    task: Annotated[str, typer.Argument(help="Its registered name.")],
+    task: Annotated[str, typer.Argument(help="Its registered name.", autocompletion=task_names)],
     *,
-    input_json: Annotated[str, typer.Option("--input", metavar="JSON", help="`-`: read stdin.")] = "{}",
+    input_json: Annotated[
+        str, typer.Option("--input", metavar="JSON", help="An object, or a list of arguments. `@file`, `-`: stdin.")
+    ] = "{}",
     wait: Annotated[bool, typer.Option(help="Wait for the end and print the output.")] = True,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait at the most.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Wait no longer; the run goes on. As 30, 5m, 1h30m.")
+    ] = None,
+    delay: Annotated[str | None, typer.Option(metavar="DURATION", help="Start no earlier.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Cancel it where it has not started by then.")
+    ] = None,
+    retries: Annotated[int | None, typer.Option(min=0, help="After the first attempt. [default: the task's]")] = None,
     queue: Annotated[str | None, typer.Option(help="[default: the task's]")] = None,
     priority: Annotated[str, typer.Option(help="low, medium, high, critical. [default: the task's]")] = "",
-    metadata: Annotated[str, typer.Option(metavar="JSON", help="An object.")] = "",
+    metadata: Annotated[str, typer.Option(metavar="JSON", help="An object; `@file`, `-`: stdin.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Submit one run of a task by name."""
     from windlass.cli.submission import Submission
 
-    Submission(task, input_json, wait, timeout, queue, priority, metadata).run(as_json=as_json)
+    Submission(
+        task=task,
+        input_json=input_json,
+        metadata=metadata,
+        priority=priority,
+        retries=retries,
+        wait=wait,
+        options={"timeout": timeout, "delay": delay, "expires": expires, "queue": queue},
+    ).run(as_json=as_json)
 
 
-@runs.command("list")
-def list_runs(
+@app.command(rich_help_panel=_RUN_BY_HAND)
+def workers(
+    worker_id: Annotated[str, typer.Argument(help="One of them, in full.")] = "", *, as_json: AsJson = False
+) -> None:
+    """List the workers that are connected, or show one."""
+    from windlass.cli.cluster_views import list_workers, show_worker
+
+    show_worker(worker_id, as_json=as_json) if worker_id else list_workers(as_json=as_json)
+
+
+@app.command(rich_help_panel=_RUN_BY_HAND)
+def workflows(
+    name: Annotated[str, typer.Argument(help="One of them, in full.", autocompletion=task_names)] = "",
     *,
-    status: Annotated[list[str] | None, typer.Option(help="May be repeated. [default: all]")] = None,
-    workflow: Annotated[list[str] | None, typer.Option(help="May be repeated. [default: all]")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List runs, newest first."""
-    from windlass.cli.run_views import list_runs
+    """List the workflows that are registered, or show one."""
+    from windlass.cli.cluster_views import list_workflows, show_workflow
 
-    list_runs(status or [], workflow or [], limit, as_json=as_json)
-
-
-@runs.command("get")
-def get_run(run_id: str, *, as_json: AsJson = False) -> None:
-    """Show one run: input, output, and what failed."""
-    from windlass.cli.run_views import show_run
-
-    show_run(run_id, as_json=as_json)
-
-
-@runs.command("cancel")
-def cancel_runs(run_ids: list[str], *, as_json: AsJson = False) -> None:
-    """Cancel runs: at once what has not started; what runs is told."""
-    from windlass.cli.run_views import cancel_runs
-
-    cancel_runs(run_ids, as_json=as_json)
-
-
-@app.command(rich_help_panel=_RUN_BY_HAND)
-def workers(*, as_json: AsJson = False) -> None:
-    """List the workers that are connected."""
-    from windlass.cli.cluster_views import list_workers
-
-    list_workers(as_json=as_json)
-
-
-@app.command(rich_help_panel=_RUN_BY_HAND)
-def workflows(*, as_json: AsJson = False) -> None:
-    """List the workflows that are registered."""
-    from windlass.cli.cluster_views import list_workflows
-
-    list_workflows(as_json=as_json)
+    show_workflow(name, as_json=as_json) if name else list_workflows(as_json=as_json)
 
 
 @app.command(rich_help_panel=_SERVICES)

@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     RUN_CANCELLED = 6
     TIMED_OUT = 7
     NOT_ALLOWED = 8
+    INTERRUPTED = 130
 
 
 #: The first that fits counts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from _typeshed import DataclassInstance
+    from rich.console import Console
 
     from windlass.exceptions import TaskRunError
 
@@ -25,6 +27,35 @@ def print_json(value: Any) -> None:
     print(to_json(value, indent=2, fallback=str).decode())
 
 
+def print_pairs(pairs: Mapping[str, str]) -> None:
+    """Print what is told of one thing, a line each; what is empty is left out."""
+    for name, value in pairs.items():
+        if value:
+            print(f"  {name:<12}{value}")
+
+
+def print_event(**fields: Any) -> None:
+    """Print one JSON object on one line, at once: somebody waits for it."""
+    print(to_json(fields, fallback=str).decode(), flush=True)
+
+
+def is_live() -> bool:
+    """Whether stdout is a terminal on which things can be drawn over."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")
+
+
+def console() -> Console:
+    """Give the console for stdout. It keeps to NO_COLOR, and to the terminal's width."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False, emoji=False)
+
+
+def printable(text: str) -> str:
+    """Take out what a terminal would obey: a task's own words are not to move anybody's cursor."""
+    return "".join(each for each in text if each.isprintable() or each in "\n\t")
+
+
 def as_object(record: DataclassInstance) -> dict[str, Any]:
     """Give a record's fields, its errors as objects too."""
     found = {each.name: getattr(record, each.name) for each in fields(record)}
@@ -35,7 +66,6 @@ def as_object(record: DataclassInstance) -> dict[str, Any]:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, nothing: str) -> None:
     """Print a table, or the line `nothing` where there are no rows."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
@@ -46,7 +76,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, nothin
         table.add_row(*row)
         count += 1
     if count:
-        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False).print(table)
+        console().print(table)
     else:
         print(nothing)
 
@@ -63,6 +93,13 @@ def length(duration: timedelta) -> str:
         if seconds < limit:
             return text.format(seconds / unit)
     return f"{seconds / 3600:.1f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.0f} d"
+
+
+def failure_line(error: TaskRunError) -> str:
+    """Say in one line what failed."""
+    attempt = f" (attempt {error.attempt})" if error.attempt > 1 else ""
+    said = " ".join(printable(error.error).split())
+    return f"{error.type or 'error'}{attempt}" + (f": {said}" if said else "")
 
 
 def _error(error: TaskRunError) -> dict[str, Any]:

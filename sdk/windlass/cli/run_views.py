@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windlass import RunStatus, UnknownRun, Windlass
-from windlass.cli.output import ago, as_object, length, print_json, print_table
-from windlass.exceptions import InvalidInput
+from windlass import UnknownRun, Windlass
+from windlass.cli.output import ago, as_object, length, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from windlass.cli.run_filter import RunFilter
     from windlass.run import Run
 
 
-def list_runs(statuses: Sequence[str], workflows: Sequence[str], limit: int, *, as_json: bool) -> None:
+def list_runs(wanted: RunFilter, *, as_json: bool) -> None:
     """Print runs, newest first."""
-    wanted = [_status(each) for each in statuses]
     with Windlass() as app:
-        found = app.runs.list(statuses=wanted, workflow_names=workflows, limit=limit)
+        found = app.runs.list(**wanted.arguments())
     if as_json:
         print_json([as_object(run) for run in found])
         return
@@ -35,17 +34,17 @@ def show_run(run_id: str, *, as_json: bool) -> None:
         print_json(as_object(run))
         return
     print(f"{run.id}  {run.workflow_name}  {run.status} ({run.phase})")
-    for name, value in (
-        ("priority", run.priority.name),
-        ("queue", run.queue),
-        ("attempt", str(run.attempt)),
-        ("worker", run.worker_id),
-        ("submitted", f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at)}"),
-        ("took", _took(run)),
-        ("cancelled", run.cancel_reason),
-    ):
-        if value:
-            print(f"  {name:<10}{value}")
+    print_pairs(
+        {
+            "priority": run.priority.name,
+            "queue": run.queue,
+            "attempt": str(run.attempt),
+            "worker": run.worker_id,
+            "submitted": f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at)}",
+            "took": _took(run),
+            "cancelled": run.cancel_reason,
+        }
+    )
     payloads = {"metadata": run.additional_metadata or None, "input": run.input, "output": run.output}
     for name, payload in payloads.items():
         if payload is not None:
@@ -75,13 +74,6 @@ def cancel_runs(run_ids: Sequence[str], *, as_json: bool) -> None:
     unknown = [run_id for run_id, outcome in outcomes.items() if outcome == "unknown"]
     if unknown:
         raise UnknownRun(f"the engine has no run {', '.join(unknown)}: never accepted, or expired")
-
-
-def _status(text: str) -> RunStatus:
-    try:
-        return RunStatus(text.upper())
-    except ValueError:
-        raise InvalidInput(f"--status {text}: expected one of {', '.join(RunStatus)}") from None
 
 
 def _took(run: Run) -> str:

@@ -5,48 +5,72 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from windlass import Priority, Windlass
+from windlass import Priority, RetryPolicy, Windlass
 from windlass.cli.output import print_json
+from windlass.cli.run_filter import duration
 from windlass.exceptions import InvalidInput
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What `windlass run` was asked for."""
+    """What `windlass run` was asked for; `options` are those that are passed on as they are."""
 
     task: str
     input_json: str
-    wait: bool
-    timeout: float | None
-    queue: str | None
-    priority: str
     metadata: str
+    priority: str
+    retries: int | None
+    wait: bool
+    options: dict[str, str | None]
 
     def run(self, *, as_json: bool) -> None:
         """Submit, and print the output, or the run's id where nobody waits."""
-        value = _json("--input", sys.stdin.read() if self.input_json == "-" else self.input_json)
-        priority = _priority(self.priority) if self.priority else None
-        metadata = _object("--metadata", self.metadata) if self.metadata else None
+        if self.input_json == self.metadata == "-":
+            raise InvalidInput("--input and --metadata cannot both be read from stdin")
+        value = _json("--input", self.input_json)
+        options: dict[str, Any] = {name: given for name, given in self.options.items() if given is not None}
+        timeout = duration(options.pop("timeout"), "--timeout") / 1000 if "timeout" in options else None
+        for name in ("delay", "expires"):
+            if name in options:
+                options[name] = duration(options[name], f"--{name}") / 1000
+        if self.metadata:
+            options["additional_metadata"] = _object("--metadata", self.metadata)
+        if self.priority:
+            options["priority"] = _priority(self.priority)
+        if self.retries is not None:
+            options["retry"] = RetryPolicy(max_attempts=self.retries + 1)
         with Windlass() as app:
-            ref = app.enqueue(self.task, value, queue=self.queue, priority=priority, additional_metadata=metadata)
+            ref = app.enqueue(self.task, value, **options)
             if not self.wait:
                 print_json({"id": ref.id}) if as_json else print(ref.id)
                 return
-            output = ref.result(timeout=self.timeout)
+            output = ref.result(timeout=timeout)
         print_json({"id": ref.id, "output": output} if as_json else output)
 
 
-def _json(option: str, text: str) -> Any:
+def _text(option: str, given: str) -> str:
     try:
-        return json.loads(text)
+        if given == "-":
+            return sys.stdin.read()
+        return Path(given[1:]).read_text("utf-8") if given.startswith("@") else given
+    except OSError as error:
+        raise InvalidInput(f"{option} {given}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{option} {given}: is no UTF-8 text") from None
+
+
+def _json(option: str, given: str) -> Any:
+    try:
+        return json.loads(_text(option, given))
     except json.JSONDecodeError as error:
         raise InvalidInput(f"{option} is no JSON: {error}") from None
 
 
-def _object(option: str, text: str) -> dict[str, Any]:
-    value = _json(option, text)
+def _object(option: str, given: str) -> dict[str, Any]:
+    value = _json(option, given)
     if not isinstance(value, dict):
         raise InvalidInput(f'{option}: a JSON object was expected, as in {{"key": "value"}}')
     return value

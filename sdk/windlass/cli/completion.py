@@ -1,0 +1,46 @@
+"""Owns what a shell is offered for a word that names something of the engine's.
+
+Asks the api, for half a second at the most: whoever presses Tab does not want to wait, nor to read an error.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from windlass.client import Windlass
+
+_SECONDS: Final = "0.5"
+_RUNS: Final = 20
+
+
+def run_ids(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the latest runs, each with what it is."""
+    return _ask(
+        incomplete,
+        lambda app: [(run.id, f"{run.workflow_name} {run.status}") for run in app.runs.list(limit=_RUNS)],
+    )
+
+
+def task_names(incomplete: str) -> list[tuple[str, str]]:
+    """Offer what is registered."""
+    return _ask(
+        incomplete,
+        lambda app: [(each.name, each.description.partition("\n")[0]) for each in app.workflows.list()],
+    )
+
+
+def _ask(incomplete: str, ask: Callable[[Windlass], list[tuple[str, str]]]) -> list[tuple[str, str]]:
+    from windlass import Windlass, WindlassError
+
+    os.environ["WINDLASS_CONNECT_TIMEOUT"] = _SECONDS
+    warnings.simplefilter("ignore")
+    try:
+        with Windlass() as app:
+            return [each for each in ask(app) if each[0].startswith(incomplete)]
+    except WindlassError:
+        return []

@@ -1,0 +1,238 @@
+"""The commands that look at a running engine: what they say to programs, and on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.terminal import HIDE_CURSOR, SHOW_CURSOR, Terminal, clean, windlass
+from tests.support.worker_thread import running_worker
+from windlass import Context, Windlass
+from windlass.testing import start_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNKNOWN = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+@dataclass
+class Site:
+    """An engine with a worker, a folder to type commands in, and a task that waits at gates."""
+
+    app: Windlass
+    folder: Path
+    environment: dict[str, str]
+    gates: dict[str, threading.Event] = field(default_factory=dict)
+
+    def gate(self, name: str) -> threading.Event:
+        """Give the gate of a name."""
+        return self.gates.setdefault(name, threading.Event())
+
+    def windlass(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Type a command where there is no terminal."""
+        return windlass(self.folder, *arguments, **self.environment)
+
+    def terminal(self, *arguments: str, columns: int = 80, **environment: str) -> Terminal:
+        """Type a command on a terminal."""
+        return Terminal(self.folder, *arguments, columns=columns, **self.environment, **environment)
+
+    def submit(self, gate: str, *, fail: bool = False) -> str:
+        """Submit a run that waits at a gate, and give its id."""
+        return self.app.enqueue("pass_gate", {"gate": gate, "fail": fail}, additional_metadata={"gate": gate}).id
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give one for all of these tests."""
+    with start_engine() as engine, Windlass(config=engine.config) as app:
+        made = Site(app, tmp_path_factory.mktemp("site"), {"WINDLASS_API_ADDRESS": engine.api_address})
+
+        @app.task
+        def pass_gate(ctx: Context, gate: str, fail: bool = False) -> str:
+            """Wait at a gate."""
+            ctx.log(f"at {gate}")
+            assert made.gate(gate).wait(60)
+            ctx.log("\x1b[2Jthrough\nand on", level="ERROR")
+            if fail:
+                raise ValueError("not\nlike this")
+            return gate
+
+        with running_worker(app):
+            yield made
+
+
+def test_a_run_s_input_comes_from_the_line_a_file_or_stdin(site: Site) -> None:
+    """And its output goes to stdout, as JSON; with --json the id too."""
+    site.gate("open").set()
+    given = '{"gate": "open"}'
+    (site.folder / "in.json").write_text(given)
+    for argument in (given, "@in.json"):
+        done = site.windlass("run", "pass_gate", "--input", argument, "--timeout", "30s", "--priority", "high")
+        assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, "open", "")
+    done = subprocess.run(
+        [sys.executable, "-m", "windlass.cli", "run", "pass_gate", "--input", "-", "--json"],
+        cwd=site.folder, env=clean(site.environment), input=given, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert told["output"] == "open"
+    assert json.loads(site.windlass("runs", "get", told["id"], "--json").stdout)["status"] == "COMPLETED"
+
+
+def test_watch_tells_programs_each_event(site: Site) -> None:
+    """How the runs stand at first, how they go on, a summary; the exit code tells of the failure."""
+    runs = [site.submit("json", fail=fail) for fail in (False, True)]
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "windlass.cli", "runs", "watch", *runs, "--json"],
+        cwd=site.folder, env=clean(site.environment), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert watching.stdout is not None
+    events = [json.loads(watching.stdout.readline()) for _ in runs]
+    assert {event["id"] for event in events} == set(runs)
+    site.gate("json").set()
+    events += map(json.loads, watching.stdout)
+    assert watching.wait(30) == 5
+    *_, summary = events
+    last = {event["id"]: event for event in events[:-1]}
+    assert [last[run]["status"] for run in runs] == ["COMPLETED", "FAILED"]
+    assert last[runs[1]]["error"] == {"type": "ValueError", "error": "not\nlike this", "attempt": 1}
+    assert (summary["event"], summary["total"], summary["completed"], summary["failed"]) == ("summary", 2, 1, 1)
+    watching.stdout.close()
+
+
+def test_watch_without_a_terminal_prints_lines(site: Site) -> None:
+    """One for each end, chosen by filters; CANCELLED has an exit code of its own."""
+    run = site.submit("lines")
+    assert site.app.runs.cancel(run, "enough")
+    site.gate("lines").set()
+    done = site.windlass("runs", "watch", "--metadata", "gate=lines")
+    assert done.returncode == 6, done.stderr
+    first, told, summary = done.stdout.splitlines()
+    assert first == "watching 1 runs"
+    assert run in told
+    assert "1/1 CANCELLED" in told
+    assert summary.startswith("0 completed, 0 failed, 1 cancelled, 0 running, 0 queued")
+    assert site.windlass("runs", "watch", "--workflow", "nobody").returncode == 0
+
+
+def test_watch_gives_up_after_its_timeout(site: Site) -> None:
+    """The runs go on, and the exit code says that they do."""
+    run = site.submit("never")
+    done = site.windlass("runs", "watch", run, "--timeout", "200ms")
+    assert (done.returncode, done.stderr.count("\n")) == (7, 1)
+    assert "1 of 1 runs have not ended" in done.stderr
+    site.gate("never").set()
+
+
+@pytest.mark.parametrize("columns", [38, 100])
+def test_watch_on_a_terminal_draws_a_bar(site: Site, columns: int) -> None:
+    """It fits into narrow ones, keeps the failures above it, and gives the cursor back."""
+    gate = f"bar-{columns}"
+    runs = [site.submit(gate, fail=number == 0) for number in range(3)]
+    with site.terminal("runs", "watch", *runs, columns=columns) as terminal:
+        terminal.wait_for("0/3")
+        terminal.wait_for("3 running")
+        site.gate(gate).set()
+        terminal.wait_for("3/3 100%")
+        assert terminal.end() == 5
+    assert "━" in terminal.text
+    assert f"FAILED {runs[0]} pass_gate" in terminal.text
+    assert "ValueError: not like this" in terminal.text
+    assert terminal.output.rfind(SHOW_CURSOR) > terminal.output.rfind(HIDE_CURSOR)
+
+
+def test_ctrl_c_stops_watching_and_not_the_runs(site: Site) -> None:
+    """Exit code 130, one line, and the cursor is there again."""
+    run = site.submit("interrupted")
+    with site.terminal("runs", "watch", run, NO_COLOR="1") as terminal:
+        terminal.wait_for("1 running")
+        terminal.press("\x03")
+        assert terminal.end() == 130
+    assert "stopped watching: 1 runs go on" in terminal.text
+    assert "Traceback" not in terminal.text
+    assert terminal.output.rfind(SHOW_CURSOR) > terminal.output.rfind(HIDE_CURSOR)
+    assert "\x1b[3" not in terminal.output  # no colour
+    site.gate("interrupted").set()
+    assert site.app.runs.get_result(run, timeout=30) == "interrupted"
+
+
+def test_logs_are_followed_to_the_end(site: Site) -> None:
+    """On a terminal a task's own escape sequences are not obeyed."""
+    run = site.submit("logs")
+    with site.terminal("runs", "logs", "-f", run) as terminal:
+        terminal.wait_for("at logs")
+        site.gate("logs").set()
+        assert terminal.end() == 0
+    assert "ERROR    [2Jthrough\r\n    and on" in terminal.text
+    assert "\x1b[2J" not in terminal.output
+    told = site.windlass("runs", "logs", run, "--level", "warning", "--json")
+    (line,) = map(json.loads, told.stdout.splitlines())
+    assert (line["offset"], line["level"], line["message"]) == (1, "ERROR", "\x1b[2Jthrough\nand on")
+    assert site.windlass("runs", "logs", UNKNOWN).returncode == 4
+
+
+def test_a_reader_that_leaves_is_not_complained_about(site: Site) -> None:
+    """`windlass runs list | head -1`."""
+    for _ in range(3):
+        site.submit("open")
+    site.gate("open").set()
+    command = f"{sys.executable} -m windlass.cli"
+    ended = subprocess.run(
+        ["/bin/bash", "-c", f"{command} runs list | true; {command} runs watch --workflow pass_gate | true"],
+        cwd=site.folder, env=clean(site.environment), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ended.stderr == ""
+
+
+def test_one_worker_and_one_workflow_are_shown(site: Site) -> None:
+    """By what the lists call them."""
+    (worker,) = json.loads(site.windlass("workers", "--json").stdout)
+    assert "test" in site.windlass("workers", worker["id"]).stdout
+    assert site.windlass("workers", "0" * 32).returncode == 4
+    assert json.loads(site.windlass("workflows", "pass_gate", "--json").stdout)["workers"] == 1
+    assert site.windlass("workflows", "nobody").returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("shell", "typed", "offered"),
+    [
+        ("bash", ["windlass", "runs", "wa"], "watch"),
+        ("bash", ["windlass", "run", "pass"], "pass_gate"),
+        ("zsh", ["windlass", "run", "pass"], "pass_gate"),
+        ("fish", ["windlass", "runs", "logs", "--fol"], "--follow"),
+    ],
+)
+def test_shells_are_offered_commands_options_and_names(site: Site, shell: str, typed: list[str], offered: str) -> None:
+    """By the protocol that each shell's script speaks; names come from the engine."""
+    asked = {
+        "_WINDLASS_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "\n".join(typed),
+        "COMP_CWORD": str(len(typed) - 1),
+        "_TYPER_COMPLETE_ARGS": " ".join(typed),
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    ended = windlass(site.folder, **site.environment, **asked)
+    assert offered in ended.stdout
+    assert ended.stderr == ""
+
+
+def test_bash_completes_with_the_script_that_is_shown(site: Site) -> None:
+    """In a real bash, which sources it."""
+    program = (
+        "source <(windlass --show-completion)\n"
+        "COMP_WORDS=(windlass runs l); COMP_CWORD=2\n"
+        '_windlass_completion windlass; echo "${COMPREPLY[@]}"\n'
+    )
+    path = f"{Path(sys.executable).parent}{os.pathsep}/usr/bin:/bin"
+    ended = subprocess.run(
+        ["/bin/bash", "-c", program], cwd=site.folder, env={"PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == ["list", "logs"]
