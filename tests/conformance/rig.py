@@ -53,8 +53,11 @@ class Rig:
         self.api.addresses.append(dispatcher.server.address)
         return dispatcher
 
-    async def start_worker(self, *, slots: int = SLOTS, **environment: str) -> WorkerProgram:
-        """Start a worker process as the contract says; `environment` comes on top."""
+    async def start_worker(self, *, slots: int = SLOTS, may_end: bool = False, **environment: str) -> WorkerProgram:
+        """Start a worker process as the contract says; `environment` comes on top.
+
+        Where it may not end by itself, its end lets all that is waited for fail.
+        """
         variables = {
             "WINDLASS_API_ADDRESS": self.api.server.address,
             "WINDLASS_TOKEN": TOKEN,
@@ -62,6 +65,7 @@ class Rig:
             **environment,
         }
         worker = await WorkerProgram.started(self._command, variables, self._changes)
+        worker.may_end = may_end
         self.workers.append(worker)
         return worker
 

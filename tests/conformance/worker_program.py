@@ -25,7 +25,8 @@ class WorkerProgram:
         """Use `started`."""
         self._process = process
         self._output = output
-        self._may_end = False
+        #: Its end is what the case waits for, and no surprise.
+        self.may_end = False
         self._watching: asyncio.Task[None] | None = None
 
     @classmethod
@@ -58,13 +59,13 @@ class WorkerProgram:
 
     def terminate(self) -> None:
         """SIGTERM."""
-        self._may_end = True
+        self.may_end = True
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 
     async def kill(self) -> None:
         """SIGKILL, to it and what it started; returns when it has ended."""
-        self._may_end = True
+        self.may_end = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
@@ -78,7 +79,7 @@ class WorkerProgram:
 
     async def _watch(self, changes: Changes) -> None:
         status = await self._process.wait()
-        if self._may_end:
+        if self.may_end:
             changes.note()
         else:
             changes.give_up(f"the worker ended by itself, with status {status},")

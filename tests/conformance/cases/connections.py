@@ -65,6 +65,33 @@ async def waits_between_attempts_to_connect(rig: Rig) -> None:
 
 
 @case
+async def a_refused_worker_ends(rig: Rig) -> None:
+    """A worker whose first stream is refused as its own fault, token or Hello, ends with another status than 0."""
+    for number, status in enumerate((grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT), 1):
+        rig.dispatcher.refuse = status
+        worker = await rig.start_worker(may_end=True)
+        ended = await rig.end_of(worker)
+        tries = len(rig.dispatcher.refused_at)
+        assert tries == number, f"expected one stream that is refused with {status.name}, got {tries - number + 1}"
+        assert ended != 0, f"expected another exit status than 0 after {status.name}"
+
+
+@case
+async def a_revoked_token_ends_the_worker(rig: Rig) -> None:
+    """A stream that ends UNAUTHENTICATED is followed by one more; where that is refused the worker ends."""
+    worker = await rig.start_worker(may_end=True)
+    link = await rig.dispatcher.link(1)
+    link = await rig.cut(link, grpc.StatusCode.UNAUTHENTICATED)
+    await rig.execute_for(link, 1)
+    rig.dispatcher.refuse = grpc.StatusCode.UNAUTHENTICATED
+    link.end(grpc.StatusCode.UNAUTHENTICATED)
+    ended = await rig.end_of(worker)
+    assert ended != 0, "expected another exit status than 0"
+    tries = len(rig.dispatcher.refused_at)
+    assert tries == 1, f"expected one try with the refused token, got {tries}"
+
+
+@case
 async def needs_no_api_to_come_back(rig: Rig) -> None:
     """While the api is away, the dispatchers that it named last are tried."""
     link = await rig.connect()
