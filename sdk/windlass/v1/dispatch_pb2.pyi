@@ -96,7 +96,7 @@ class Hello(_message.Message):
     name: _builtins.str
     """For people. At most 200 characters."""
     sdk: _builtins.str
-    """"python 1.2.3": language and version of the SDK."""
+    """For people: the SDK's language and version, "python 1.2.3" or "go 0.4"."""
     host: _builtins.str
     """Host name and process id, "host:pid"."""
     slots: _builtins.int
@@ -169,7 +169,9 @@ class Welcome(_message.Message):
     that is slower is taken for deaf, its stream closed and what it has not accepted given to others.
     """
     cancel_grace_ms: _builtins.int
-    """How long after Cancel a running attempt may go on before it is stopped, in milliseconds."""
+    """How long after Cancel a running attempt may go on before it is stopped, in milliseconds. What a
+    language can't stop from outside is reported failed then, and what it still returns is dropped.
+    """
     @_builtins.property
     def lost_lease_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Leases of held_lease_ids that are no longer this worker's: stop them, their results are void."""
@@ -568,8 +570,8 @@ Global___Draining: _TypeAlias = Draining  # noqa: Y015
 
 @_typing.final
 class Cancel(_message.Message):
-    """Stop these attempts: make is_cancelled true at once, stop them after cancel_grace_ms, and report
-    them completed or failed as they end.
+    """Stop these attempts: tell the tasks at once (a flag, a context or a signal, as the language has
+    it), stop them after cancel_grace_ms, and report them completed or failed as they end.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

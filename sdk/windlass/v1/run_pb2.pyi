@@ -189,13 +189,16 @@ class Failure(_message.Message):
     FAILED_AT_MS_FIELD_NUMBER: _builtins.int
     NON_RETRYABLE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """The exception's type: the last part of its qualified name in the language that raised it.
+    """The error's type, which retry policies name, also those of callers in other languages: the
+    name of its class or type without package or module, or a code of the task's own choice.
     The engine's own: ExecutionTimeout, WorkerLost, Crashed, PayloadTooLarge, SerializationError.
     """
     message: _builtins.str
     """Its message. At most 16 KiB; longer ones are cut."""
     traceback: _builtins.str
-    """Its traceback or stack as text. At most 32 KiB; the middle is cut."""
+    """Its traceback or stack as text; empty where the language has none. At most 32 KiB; the middle
+    is cut.
+    """
     attempt: _builtins.int
     """Which attempt it was, from 1."""
     worker_id: _builtins.str
@@ -421,7 +424,7 @@ class LogLine(_message.Message):
     logged_at_ms: _builtins.int
     """When, in milliseconds since 1970 UTC, by the worker's clock."""
     level: _builtins.str
-    """DEBUG, INFO, WARNING, ERROR or CRITICAL."""
+    """DEBUG, INFO, WARNING, ERROR or CRITICAL; SDKs map their language's own names to these."""
     message: _builtins.str
     """The text. At most 16 KiB; longer ones are cut."""
     attempt: _builtins.int

@@ -265,8 +265,9 @@ class ListRunsRequest(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Only runs whose metadata has all these keys with these values (a JSON string is compared by
-        its text, any other value by its JSON).
+        """Only runs whose metadata has all these keys with these values. A JSON string is compared by its
+        text, any other value by its JSON without spaces and without escapes that it does not need:
+        5, true, {"a":["ö"]}.
         """
 
     def __init__(

@@ -78,7 +78,7 @@ class RetryPolicy(_message.Message):
     """Draw the delay evenly from [0, computed delay] ("full jitter") and not exactly the computed one."""
     @_builtins.property
     def non_retryable_errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Error types (the last part of the exception's qualified name) that are never retried."""
+        """Error types (see Failure.type) that are never retried."""
 
     @_builtins.property
     def retryable_errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -73,4 +73,4 @@ def _matches(run: run_pb2.Run, request: run_service_pb2.ListRunsRequest) -> bool
 def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
