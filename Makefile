@@ -36,6 +36,9 @@ conformance: install ## drive a worker in any language through the worker protoc
 compose-test: install ## deploy/compose.yaml with real Docker: scaled, killed, taken down; 77 without Docker
 	@$(BIN)/python -m tests.compose
 
+polyglot: install ## build the Go and TypeScript examples and have them work with each other and Python
+	@$(BIN)/python -m examples.polyglot $(ARGS)
+
 bench: install ## measure against Celery, dramatiq and saq; QUICK=1 for two minutes
 	@QUICK="$(QUICK)" $(BIN)/python -m bench $(ARGS)
 
@@ -73,7 +76,8 @@ changelog: install ## what the next release's notes would say
 
 clean: ## remove what was made here, .venv too
 	@rm -rf .venv .windlass .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist
+	@rm -rf .cache $(addprefix examples/polyglot/,go/gen go/bin typescript/node_modules typescript/src/gen typescript/dist)
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo test test-long conformance compose-test bench proto format lint types docs docs-check stubs-check \
-	verify changelog clean
+.PHONY: help install demo test test-long conformance compose-test polyglot bench proto format lint types docs \
+	docs-check stubs-check verify changelog clean

@@ -33,10 +33,10 @@ _COMMAND: Final = re.compile(r"(?:^|[`$ /])windlass ([a-z][a-z-]*)(?: ([a-z]+))?
 
 
 def pages() -> list[Path]:
-    """List the pages of this repository; folders that begin with a dot are the tools'."""
+    """List the pages of this repository; node_modules and folders that begin with a dot are the tools'."""
     found = []
     for folder, folders, files in os.walk(ROOT):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "node_modules"]
         found += [Path(folder, name) for name in files if name.endswith(".md")]
     return sorted(found)
 

@@ -1,0 +1,109 @@
+// Owns how a task is executed, and how what became of it is told.
+
+import type { Assignment, Report } from "./gen/windlass/v1/dispatch.js";
+
+const MESSAGE_BYTES = 16 * 1024; // of a failure's message and of a log line
+const TRACEBACK_BYTES = 32 * 1024;
+
+export type Level = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
+
+/** What a task gets besides its input. */
+export interface Job {
+  readonly assignment: Assignment;
+  /** Ends when the run is cancelled, the attempt's time is over or its lease is lost; its reason tells which. */
+  readonly signal: AbortSignal;
+  /** Keeps a line with the run. */
+  log(level: Level, message: string): void;
+}
+
+/**
+ * Executes one attempt of a run; what it returns becomes the output, as JSON. It must not block the event
+ * loop for seconds: heartbeats come from there too, so long computations belong into a worker thread.
+ */
+export type Task<Input> = (input: Input, job: Job) => unknown;
+
+/** Checks an input, or throws: `schema.parse` of zod and the like fit here. */
+export type Parse<Input> = (input: unknown) => Input;
+
+/** An error with a type of its own, which policies and people of any language read. */
+export class TaskError extends Error {
+  constructor(
+    override readonly name: string,
+    message: string,
+    /** Must not be retried, whatever the policy says. */
+    readonly final = false,
+  ) {
+    super(message);
+  }
+}
+
+/** A lease that we hold. It waits for a slot, executes, and has a report, kept until acknowledged. */
+export class Attempt {
+  readonly abort = new AbortController();
+  hasSlot = false;
+  report: Report | undefined;
+
+  constructor(readonly assignment: Assignment) {}
+
+  get leaseId(): string {
+    return this.assignment.leaseId;
+  }
+
+  /** Runs the task to its end; returns the output as JSON. */
+  async execute(handler: Handler | undefined, log: Job["log"]): Promise<Buffer> {
+    const { taskName, spec } = this.assignment;
+    if (!handler) throw new TaskError("UnknownTask", `this worker has no task ${taskName}`);
+    const input = final("InvalidInput", () => handler.parse(JSON.parse(spec?.inputJson.toString() || "{}")));
+    const value = await handler.task(input, { assignment: this.assignment, signal: this.abort.signal, log });
+    return final("SerializationError", () => Buffer.from(JSON.stringify(value ?? null)));
+  }
+
+  completed(outputJson: Buffer, maxPayload: number): Report {
+    if (outputJson.length > maxPayload) {
+      const message = `the output has ${outputJson.length} bytes, at most ${maxPayload} are taken`;
+      return this.failed(new TaskError("PayloadTooLarge", message, true));
+    }
+    const { leaseId, runId } = this.assignment;
+    return { acceptedLeaseIds: [], completed: [{ leaseId, runId, outputJson }], failed: [] };
+  }
+
+  failed(thrown: unknown, released = false): Report {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    const { leaseId, runId } = this.assignment;
+    const failure = {
+      type: error.name === "Error" ? error.constructor.name : error.name,
+      message: cut(error.message, MESSAGE_BYTES),
+      traceback: cut(error.stack ?? "", TRACEBACK_BYTES),
+      nonRetryable: error instanceof TaskError && error.final,
+      ...{ attempt: 0, workerId: "", startedAtMs: 0n, failedAtMs: 0n }, // the engine's to fill in
+    };
+    return { acceptedLeaseIds: [], completed: [], failed: [{ leaseId, runId, failure, released }] };
+  }
+
+  line(level: Level, message: string) {
+    const { leaseId, runId, attempt } = this.assignment;
+    const loggedAtMs = BigInt(Date.now());
+    return { runId, leaseId, lines: [{ loggedAtMs, level, message: cut(message, MESSAGE_BYTES), attempt }] };
+  }
+}
+
+/** A task with the check of its input. */
+export interface Handler {
+  parse: Parse<any>;
+  task: Task<any>;
+}
+
+/** What fails here would fail the same way again. */
+function final<T>(type: string, attempt: () => T): T {
+  try {
+    return attempt();
+  } catch (error) {
+    throw new TaskError(type, error instanceof Error ? error.message : String(error), true);
+  }
+}
+
+/** Keeps the first bytes of a text, and no half character. */
+function cut(text: string, limit: number): string {
+  const bytes = Buffer.from(text);
+  return bytes.length <= limit ? text : new TextDecoder().decode(bytes.subarray(0, limit), { stream: true });
+}

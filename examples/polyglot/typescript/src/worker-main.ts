@@ -1,0 +1,41 @@
+// A worker with the TypeScript side of the tasks that make polyglot calls across languages.
+
+import { access, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Job, TaskError } from "./attempt.js";
+import { configFromEnv } from "./config.js";
+import { shape } from "./shape.js";
+import { stopSignal } from "./stop-signal.js";
+import { Worker } from "./worker.js";
+
+const SLOTS = 10;
+
+const gates = shape({ begun: "string", release: "string" });
+
+function greet({ name }: { name: string }, { log }: Job) {
+  log("INFO", `greeting ${name}`);
+  return { language: "typescript", greeting: `Hello, ${name}!`, length: [...name].length };
+}
+
+/** Says that it has begun, by making a file, and goes on until another one is there. */
+async function hold({ begun, release }: { begun: string; release: string }, { assignment, signal }: Job) {
+  await writeFile(`${begun}.typescript`, "");
+  const isThere = () => access(release).then(() => true, () => false);
+  while (!(await isThere())) await sleep(20, undefined, { signal });
+  return { language: "typescript", attempt: assignment.attempt };
+}
+
+/** Throws an error with a type that callers in other languages see. */
+function fail({ item }: { item: string }): never {
+  throw new TaskError("OutOfStock", `no ${item} left`);
+}
+
+const worker = new Worker(configFromEnv(), "typescript-worker", SLOTS)
+  .handle("typescript.greet", shape({ name: "string" }), greet)
+  .handle("typescript.hold", gates, hold)
+  .handle("typescript.fail", shape({ item: "string" }), fail, { maxAttempts: 2 })
+  // Served by the workers of all languages: whichever has a slot gets it.
+  .handle("any.hold", gates, hold);
+
+await worker.run(stopSignal());
+process.exit(); // a task that was left behind would keep the process alive

@@ -1,0 +1,311 @@
+// A worker: what it holds outlives its connections, leases as well as reports until they are acknowledged.
+
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { Attempt, type Handler, type Level, type Parse, type Task, TaskError } from "./attempt.js";
+import { unary } from "./client.js";
+import { callMetadata, channelOptions, type Config } from "./config.js";
+import { type Assignment, Hello, type TaskLog, type Welcome } from "./gen/windlass/v1/dispatch.js";
+import { WorkerServiceClient } from "./gen/windlass/v1/worker_service.js";
+import { RetryPolicy, TaskDefinition, WorkflowDefinition } from "./gen/windlass/v1/workflow.js";
+import { PATIENCE_MS, Session } from "./session.js";
+
+const FIRST_DELAY_MS = 100; // between two connections: random, doubled up to the longest
+const LONGEST_DELAY_MS = 2_000;
+const GOOD_AFTER_MS = 5_000; // a connection that held this long was a good one
+const DRAIN_GRACE_MS = 30_000;
+const ACK_PATIENCE_MS = 5_000; // how long a drain waits for the last acknowledgements
+const STOP_GRACE_MS = 1_000; // how long an attempt may go on after its execution timeout
+const SEEN_LEASES = 10_000;
+const KEPT_LOGS = 10_000;
+
+export class Worker {
+  readonly config: Config;
+  readonly held = new Map<string, Attempt>(); // by lease
+  draining = false;
+  hasLeft = false;
+  /** Resolves at the next change. */
+  changed: Promise<void>;
+  #tell!: () => void;
+  #waiting: Attempt[] = []; // for a slot
+  #free: number; // slots
+  #accepts: Attempt[] = []; // to be sent, as are the next two
+  #reports: Attempt[] = [];
+  #logs: TaskLog[] = [];
+  readonly #hello: Hello;
+  readonly #handlers = new Map<string, Handler>();
+  #addresses: string[] = []; // dispatchers, by the api's last answer
+  readonly #seen = new Set<string>(); // leases that have arrived, oldest first
+  #session: Session | undefined;
+  #cancelGraceMs = 0;
+  #maxPayload = 0;
+  #ttlMs = 0;
+  #expired = false;
+  #expiry: NodeJS.Timeout | undefined;
+
+  /** Its name is for people and need not be unique. */
+  constructor(config: Config, name: string, slots: number) {
+    this.config = config;
+    this.#free = slots;
+    this.changed = new Promise((resolve) => (this.#tell = resolve));
+    const host = `${hostname()}:${process.pid}`;
+    this.#hello = Hello.fromPartial({ workerId: randomUUID(), name, slots, host, sdk: `typescript ${process.version}` });
+  }
+
+  /** Serves a task: a workflow of that one task, with a policy of retries. */
+  handle<Input>(name: string, parse: Parse<Input>, task: Task<Input>, retry?: Partial<RetryPolicy>): this {
+    this.#handlers.set(name, { parse, task });
+    const definition = TaskDefinition.fromPartial(retry ? { name, retry } : { name });
+    this.#hello.workflows.push(WorkflowDefinition.fromPartial({ name, tasks: [definition] }));
+    return this;
+  }
+
+  /**
+   * Serves until `stop` aborts, and then drains: no new work, what runs may finish, the rest goes back to
+   * its queue. Throws where the engine refuses this worker, and would again.
+   */
+  async run(stop: AbortSignal): Promise<void> {
+    stop.addEventListener("abort", () => void this.#drain(), { once: true });
+    let [delay, avoid, welcomed] = [FIRST_DELAY_MS, "", false];
+    while (!this.hasLeft) {
+      const began = performance.now();
+      let lost: unknown;
+      for (const address of await this.#dispatchers(avoid).catch((error: unknown) => ((lost = error), []))) {
+        avoid = address;
+        this.#session = new Session(this, address);
+        lost = await this.#session.serve();
+        welcomed ||= this.#session.greeted;
+        if (this.#session.greeted || this.hasLeft) break;
+      }
+      if (this.hasLeft) return;
+      if (!welcomed && refused(lost)) throw lost;
+      console.error(`not connected, last to ${avoid || "none"} (${String(lost)}); trying on`);
+      if (performance.now() - began > GOOD_AFTER_MS) delay = FIRST_DELAY_MS;
+      await this.#until(() => this.hasLeft, Math.random() * delay);
+      delay = Math.min(2 * delay, LONGEST_DELAY_MS);
+    }
+  }
+
+  /** Asks the api where to connect; the address to avoid comes last. */
+  async #dispatchers(avoid: string): Promise<string[]> {
+    if (this.config.dispatcherAddress) return [this.config.dispatcherAddress];
+    try {
+      this.#addresses = await this.#askForDispatchers();
+    } catch (error) {
+      // What was true a moment ago is better than nothing while the api is away.
+      if (!this.#addresses.length) throw error;
+    }
+    return this.#addresses.toSorted((a, b) => Number(a === avoid) - Number(b === avoid));
+  }
+
+  async #askForDispatchers(): Promise<string[]> {
+    const client = new WorkerServiceClient(this.config.apiAddress, this.config.credentials, channelOptions);
+    try {
+      return (await unary(client, client.listDispatchers, {}, callMetadata(this.config), PATIENCE_MS)).addresses;
+    } finally {
+      client.close();
+    }
+  }
+
+  /** Says who we are and what we hold; the welcome says what of that is still ours. */
+  hello(): Hello {
+    [this.#accepts, this.#reports] = [[], []];
+    return { ...this.#hello, heldLeaseIds: [...this.held.keys()], draining: this.draining };
+  }
+
+  /** Begins a session: what is still ours goes on, and all of it is told again. */
+  welcome(welcome: Welcome, sentAt: number): void {
+    this.#ttlMs = welcome.sessionTtlMs;
+    this.#maxPayload = Number(welcome.maxPayloadBytes);
+    this.#cancelGraceMs = welcome.cancelGraceMs;
+    this.confirm(sentAt);
+    this.lose(welcome.lostLeaseIds);
+    const held = [...this.held.values()];
+    this.#accepts = held.filter((attempt) => !attempt.report);
+    this.#reports = held.filter((attempt) => attempt.report);
+    this.change();
+  }
+
+  /** What waits to be sent: log lines, accepts, reports. */
+  takeUnsent(): [TaskLog[], Attempt[], Attempt[]] {
+    const unsent: [TaskLog[], Attempt[], Attempt[]] = [this.#logs, this.#accepts, this.#reports];
+    [this.#logs, this.#accepts, this.#reports] = [[], [], []];
+    return unsent;
+  }
+
+  /** Takes new assignments; one whose lease has been seen is dropped. */
+  start(assignments: Assignment[]): void {
+    for (const assignment of assignments) {
+      const { leaseId } = assignment;
+      // What belongs to an expired session comes again after the next welcome.
+      if (this.#expired || this.#seen.has(leaseId)) continue;
+      this.#seen.add(leaseId);
+      if (this.#seen.size > SEEN_LEASES) this.#seen.delete(this.#seen.values().next().value ?? "");
+      const attempt = new Attempt(assignment);
+      this.held.set(leaseId, attempt);
+      if (this.draining) this.#keep(attempt, attempt.failed(new TaskError("Released", "the worker is draining"), true));
+      else if (assignment.cancelRequested) this.#keep(attempt, attempt.failed(cancelled("before it was started")));
+      else {
+        this.#accepts.push(attempt);
+        this.#waiting.push(attempt);
+      }
+    }
+    this.#fillSlots();
+    this.change();
+  }
+
+  /**
+   * Executes what waits, in order. The engine counts slots too, but a worker that lost a lease, or left a
+   * task behind, may hear of new work before it is done with the old.
+   */
+  #fillSlots(): void {
+    while (this.#free > 0) {
+      const attempt = this.#waiting.shift();
+      if (!attempt) return;
+      if (attempt.report || this.held.get(attempt.leaseId) !== attempt) continue; // released or lost meanwhile
+      attempt.hasSlot = true;
+      this.#free -= 1;
+      void this.#execute(attempt);
+    }
+  }
+
+  /** Stops an attempt, for this reason, and gives its slot to the next. */
+  #end(attempt: Attempt, reason?: Error): void {
+    attempt.abort.abort(reason);
+    if (attempt.hasSlot) {
+      attempt.hasSlot = false;
+      this.#free += 1;
+      this.#fillSlots();
+    }
+    this.change();
+  }
+
+  async #execute(attempt: Attempt): Promise<void> {
+    const { taskName, executionTimeoutMs } = attempt.assignment;
+    const limit = Number(executionTimeoutMs);
+    const timeout = new TaskError("ExecutionTimeout", `the attempt ran longer than ${limit} ms`);
+    const timer = limit ? setTimeout(() => this.stop(attempt, timeout, STOP_GRACE_MS), limit) : undefined;
+    const log = (level: Level, message: string) => this.#log(attempt, level, message);
+    try {
+      const output = await attempt.execute(this.#handlers.get(taskName), log);
+      const isLate = attempt.abort.signal.reason === timeout;
+      this.#finish(attempt, isLate ? attempt.failed(timeout) : attempt.completed(output, this.#maxPayload));
+    } catch (error) {
+      const { aborted, reason } = attempt.abort.signal;
+      this.#finish(attempt, attempt.failed(aborted ? reason : error));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Tells a task to end. One that goes on all the same is left behind after the grace: nothing can end it
+   * from outside, but its slot is free again, and what it still returns is dropped.
+   */
+  stop(attempt: Attempt, reason: Error, graceMs: number): void {
+    attempt.abort.abort(reason);
+    setTimeout(() => this.#finish(attempt, attempt.failed(reason)), graceMs);
+  }
+
+  cancel(leaseIds: string[], reason: string): void {
+    for (const attempt of this.#known(leaseIds)) this.stop(attempt, cancelled(reason), this.#cancelGraceMs);
+  }
+
+  /** Drops leases that are no longer ours. */
+  lose(leaseIds: string[]): void {
+    for (const attempt of this.#known(leaseIds)) {
+      this.held.delete(attempt.leaseId);
+      this.#end(attempt, new Error("the lease was lost"));
+    }
+  }
+
+  /** Forgets what the engine has acknowledged. */
+  acknowledge(leaseId: string): void {
+    this.held.delete(leaseId);
+    this.change();
+  }
+
+  /** Renews the session, from when the message that the engine answered was sent. */
+  confirm(sentAt: number): void {
+    this.#expired = false;
+    clearTimeout(this.#expiry);
+    this.#expiry = setTimeout(() => this.#expire(), sentAt + this.#ttlMs * 0.9 - performance.now());
+  }
+
+  /** Tells everybody who waits that something is different now. */
+  change(): void {
+    const tell = this.#tell;
+    this.changed = new Promise((resolve) => (this.#tell = resolve));
+    tell();
+  }
+
+  /** Waits for a condition that `change` announces, or for the limit. */
+  async #until(condition: () => boolean, limitMs: number): Promise<void> {
+    let isOver = false;
+    const timer = setTimeout(() => ((isOver = true), this.change()), limitMs);
+    while (!condition() && !isOver) await this.changed;
+    clearTimeout(timer);
+  }
+
+  /** Stops everything shortly before the engine may give it to others. */
+  #expire(): void {
+    this.#expired = true;
+    const reason = new Error("the session was about to expire");
+    this.#release(reason); // told, and not forgotten: should the session live after all, nothing hangs
+    this.#session?.leave(reason);
+  }
+
+  /** Hands back all that executes: it runs again elsewhere, and no retry is charged. */
+  #release(reason: Error): void {
+    this.#waiting = [];
+    for (const attempt of this.held.values()) {
+      if (attempt.report) continue;
+      this.#keep(attempt, attempt.failed(new TaskError("Released", reason.message), true));
+      this.#end(attempt, reason);
+    }
+  }
+
+  async #drain(): Promise<void> {
+    console.error("draining");
+    this.draining = true;
+    this.change();
+    await this.#until(() => [...this.held.values()].every((attempt) => attempt.report), DRAIN_GRACE_MS);
+    this.#release(new Error("the worker has left"));
+    await this.#until(() => this.held.size === 0, ACK_PATIENCE_MS);
+    this.hasLeft = true;
+    clearTimeout(this.#expiry);
+    this.change();
+  }
+
+  /** Takes the outcome of an attempt, unless another was told before or the lease is no longer ours. */
+  #finish(attempt: Attempt, report: Attempt["report"]): void {
+    if (attempt.report || this.held.get(attempt.leaseId) !== attempt) return;
+    this.#keep(attempt, report);
+    this.#end(attempt);
+  }
+
+  #keep(attempt: Attempt, report: Attempt["report"]): void {
+    attempt.report = report;
+    this.#reports.push(attempt);
+  }
+
+  #known(leaseIds: string[]): Attempt[] {
+    return leaseIds.map((id) => this.held.get(id)).filter((attempt) => attempt !== undefined);
+  }
+
+  /** Keeps a line until it is sent; while no dispatcher takes them, the oldest go. */
+  #log(attempt: Attempt, level: Level, message: string): void {
+    this.#logs.push(attempt.line(level, message));
+    if (this.#logs.length > KEPT_LOGS) this.#logs.shift();
+    this.change();
+  }
+}
+
+const cancelled = (reason: string) => new TaskError("RunCancelled", `the run was cancelled: ${reason}`);
+
+/** Said before the first welcome, these will be said again. */
+function refused(error: unknown): boolean {
+  const { code } = error as Partial<ServiceError>;
+  return code === status.INVALID_ARGUMENT || code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED;
+}
