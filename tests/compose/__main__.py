@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.compose.image import check_image
@@ -70,9 +72,12 @@ def main() -> int:
         check_image(stack, say)
         with timed(f"up and healthy, with {', '.join(f'{n} {name}s' for name, n in SCALE.items())}"):
             stack.up(SCALE)
-        os.environ["WINDLASS_API_ADDRESS"] = stack.api_address
-        run_as_documented()
-        history = hurt(stack)
+        with TemporaryDirectory() as folder:
+            os.environ["WINDLASS_API_ADDRESS"] = stack.api_address
+            check_doors(stack, Path(folder))
+            os.environ["WINDLASS_TOKEN_FILE"] = str(stack.token("client", Path(folder)))
+            run_as_documented()
+            history = hurt(stack)
         check_stop(stack)
     except BaseException:
         say(stack.logs())
@@ -86,6 +91,21 @@ def main() -> int:
         say(f"BROKEN {each}")
     say("compose-test: all held" if not broken else f"compose-test: {len(broken)} things did not hold")
     return 1 if broken else 0
+
+
+def check_doors(stack: Stack, folder: Path) -> None:
+    """Nobody submits without a token, nor with the worker's."""
+    from windlass import ClientConfig, Unauthorized, Windlass
+
+    for token_file in (None, stack.token("worker", folder)):
+        config = ClientConfig(api_address=stack.api_address, token_file=token_file)
+        with Windlass(config=config) as app:
+            try:
+                app.enqueue("count-words", {"text": ""})
+            except Unauthorized as error:
+                say(f"refused: {error}")
+            else:
+                raise AssertionError("a submit was taken from somebody who may not")
 
 
 def run_as_documented() -> None:
@@ -132,11 +152,14 @@ def kill_one(stack: Stack, job: Job, service: str) -> None:
     """Kill a container of this kind; return when Docker has it healthy again and answers have come since."""
     until_answered(job)
     victim = owning_scheduler(stack) if service == "scheduler" else stack.containers(service)[0]
+    others = {each.name: each.started_at for each in stack.containers() if each.id != victim.id}
     began = time.monotonic()
     stack.kill(victim)
     stack.wait_restarted(victim)
     healthy = time.monotonic() - began
     until_answered(job)
+    lived = {each.name: each.started_at for each in stack.containers() if each.id != victim.id}
+    assert lived == others, f"others than {victim.name} were started again: {lived} instead of {others}"
     say(
         f"killed {victim.name}: healthy again after {healthy:.1f} s; "
         f"the job waited {job.longest_silence(began):.1f} s for an answer at the most"

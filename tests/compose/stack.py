@@ -97,6 +97,12 @@ class Stack:
         replicas = [word for service, count in scale.items() for word in ("--scale", f"{service}={count}")]
         self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", str(int(_SECONDS)), *replicas)
 
+    def token(self, whose: str, to: Path) -> Path:
+        """Copy the worker's token, or the client's, out of its volume. Returns where it is."""
+        path = to / f"{whose}.token"
+        self.compose("cp", f"tokens:/var/lib/windlass/{whose}/token", str(path))
+        return path
+
     def containers(self, service: str = "") -> list[Container]:
         """All of them, or those of a service, in order; also those that have ended."""
         ids = self.compose("ps", "--all", "--quiet", *([service] if service else [])).split()
@@ -129,7 +135,7 @@ class Stack:
         return self.container(before.service, before.number)
 
     def run(self, service: str, *words: str) -> str:
-        """Run a Python module of the tests in a container of its own, with a service's networks and settings."""
+        """Run a Python module of the tests in a container of its own, with a service's networks."""
         return self.compose(*self._run_words(service), *words)
 
     def start(self, service: str, *words: str) -> subprocess.Popen[str]:
@@ -159,7 +165,9 @@ class Stack:
 
     def _run_words(self, service: str) -> list[str]:
         tests = f"{ROOT / 'tests'}:/app/tests:ro"
-        return ["run", "--rm", "--no-deps", "--no-TTY", "--volume", tests, "--entrypoint", "python", service, "-m"]
+        token = f"{self.project}_client-token:/var/lib/windlass/client:ro"
+        mounts = ["--volume", tests, "--volume", token, "--env", "WINDLASS_TOKEN_FILE=/var/lib/windlass/client/token"]
+        return ["run", "--rm", "--no-deps", "--no-TTY", *mounts, "--entrypoint", "python", service, "-m"]
 
     def _docker(self, *words: str, seconds: float = _SECONDS, may_fail: bool = False) -> str:
         done = subprocess.run(

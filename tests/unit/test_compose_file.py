@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ SERVICES: Final[dict[str, dict[str, Any]]] = FILE["services"]
 EXAMPLE: Final = (DEPLOY / ".env.example").read_text("utf-8")
 
 #: Of these nobody could ask whether they are well.
-UNASKED: Final = {"collector": "its image holds nothing to ask with"}
+UNASKED: Final = {"collector": "its image holds nothing to ask with", "tokens": "it ends at once"}
 KINDS: Final[dict[str, type[ServiceSettings]]] = {
     "api": ApiSettings,
     "dispatcher": DispatcherSettings,
@@ -69,7 +70,7 @@ def test_a_container_is_looked_after(service: str) -> None:
     """Asked whether it is well, started again when it ends, its log bounded."""
     found = SERVICES[service]
     assert ("healthcheck" in found) == (service not in UNASKED)
-    assert found["restart"] == "unless-stopped"
+    assert found["restart"] == ("on-failure:5" if service == "tokens" else "unless-stopped")
     assert found["logging"]["options"]["max-size"]
 
 
@@ -88,6 +89,21 @@ def test_whoever_is_waited_for_is_well_first(service: str) -> None:
     """Started is not enough."""
     conditions = {on["condition"] for on in SERVICES[service].get("depends_on", {}).values()}
     assert conditions <= {"service_healthy", "service_completed_successfully"}
+
+
+@pytest.mark.parametrize("service", KINDS)
+def test_a_service_is_asked_where_it_answers(service: str) -> None:
+    """At its HTTP door, which stays on loopback."""
+    port = KINDS[service].model_fields["http_listen"].default.rpartition(":")[2]
+    assert SERVICES[service]["healthcheck"]["test"][-2:] == ["ready", port]
+
+
+def test_our_images_have_the_version_that_is_built() -> None:
+    """Of both distributions."""
+    for distribution in ("sdk", "services"):
+        project = tomllib.loads((DEPLOY.parent / distribution / "pyproject.toml").read_text("utf-8"))["project"]
+        ours = {found["image"] for found in SERVICES.values() if found["image"].startswith("windlass-")}
+        assert {image.partition(":")[2] for image in ours} == {project["version"]}
 
 
 @pytest.mark.parametrize("service", KINDS)
