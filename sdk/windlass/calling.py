@@ -164,7 +164,7 @@ class Caller:
         """Submit, wait until the engine has it, give the run's id; inside `app.batch()` do not wait."""
         batch = open_batch.get()
         if batch is not None and batch.session is self._session:
-            return batch.add(self.submission(payload), self._definition)
+            return batch.add(self._gathered(payload), self._definition)
         check_may_block(f"{self._name}.delay", f"{self._name}.aio_delay")
         item = self._one(payload, None, result=False)
         self._raise_first(self._wait([item], self._request.timeout))
@@ -204,9 +204,11 @@ class Caller:
         return self._ids(pendings, answers, return_exceptions=return_exceptions)
 
     def _one(self, payload: bytes, loop: asyncio.AbstractEventLoop | None, *, result: bool) -> Pending:
-        item = self.pending(self.submission(payload), Call(1, loop), 0, result=result)
-        self._session.submit([item])
-        return item
+        return self._send([self.submission(payload)], Call(1, loop), result=result)[0]
+
+    def _gathered(self, payload: bytes) -> run_service_pb2.RunSubmission:
+        """Write one run that an open batch will send."""
+        return self.submission(payload)
 
     def _many(
         self,
@@ -218,6 +220,9 @@ class Caller:
     ) -> list[Pending]:
         submissions = [item.submission for item in items]
         call = Call(len(submissions), loop, fail_fast=fail_fast)
+        return self._send(submissions, call, result=result)
+
+    def _send(self, submissions: list[run_service_pb2.RunSubmission], call: Call, *, result: bool) -> list[Pending]:
         pendings = [self.pending(each, call, index, result=result) for index, each in enumerate(submissions)]
         if pendings:
             self._session.submit(pendings)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
+    from windlass.instrumentation import Instrumentation
     from windlass.refs import WorkflowRunRef
     from windlass.transport.session import ClientSession
     from windlass.v1 import workflow_pb2
@@ -54,8 +55,18 @@ class Windlass:
         self._made_session: ClientSession | None = None
         self._making = threading.Lock()
         self._tasks: dict[str, Task] = {}
+        self._instrumentation: Instrumentation | None = None
         self.task: Final = TaskDecorator(self)
         logging.getLogger("windlass").setLevel(self.config.log_level)
+
+    def instrumented_by(self, instrumentation: Instrumentation) -> None:
+        """Have callers and runners made by another from now on; see `windlass.otel.instrument`."""
+        self._instrumentation = instrumentation
+
+    @property
+    def instrumentation(self) -> Instrumentation | None:
+        """Who makes callers and runners; None: nobody looks."""
+        return self._instrumentation
 
     @cached_property
     def runs(self) -> RunsClient:
@@ -238,7 +249,8 @@ class Windlass:
     def _caller(
         self, name: str, definition: workflow_pb2.WorkflowDefinition | None, decode: Callable[[bytes], Any]
     ) -> Caller:
-        return Caller(self._session, name, definition, decode)
+        make = Caller if self._instrumentation is None else self._instrumentation.caller
+        return make(self._session, name, definition, decode)
 
     def _by_name(self, name: str, value: Any, options: RunOptions) -> tuple[Caller, bytes]:
         task = self._tasks.get(name)

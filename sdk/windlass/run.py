@@ -182,11 +182,21 @@ class LogLine:
     level: str
     message: str
     attempt: int
+    trace_id: str = ""
+    span_id: str = ""
 
     @classmethod
     def from_proto(cls, offset: int, line: run_pb2.LogLine) -> Self:
         """Read it from the wire."""
-        return cls(offset, _moment(line.logged_at_ms), line.level, line.message, line.attempt)
+        return cls(
+            offset,
+            _moment(line.logged_at_ms),
+            line.level,
+            line.message,
+            line.attempt,
+            line.trace_id,
+            line.span_id,
+        )
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -249,7 +249,7 @@ class Scripts(RuleBasedStateMachine):
         """The answer was lost."""
         if run in self._oracle.runs:
             stored = self._do(self._shard.runs.get(NAMESPACE, [run]))[0]
-            same = (run, stored.spec, stored.flow, 1, "v2", 0, 0, 0, False, "")
+            same = (run, stored.spec, stored.flow, 1, "v2", 0, 0, 0, False, "", "")
             assert self._do(self._shard.runs.submit(NAMESPACE, "a1", [], [same]))[1] == {0: "duplicate"}
 
     @precondition(lambda self: self._waits(Phase.SCHEDULED, Phase.BACKOFF) or self._oracle.timers_wait())

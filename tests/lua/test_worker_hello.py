@@ -90,7 +90,7 @@ async def test_what_is_delivered_again_has_its_history(world: World) -> None:
     await world.fail(run, failure=b"why")
     await world.match()
     enrolled = await world.connect()
-    ((_, _, number, *_, failures),) = enrolled.again
+    ((_, _, number, *_, failures, _),) = enrolled.again
     assert number == 2
     assert [entry.endswith(b"why") for entry in failures] == [True]
 

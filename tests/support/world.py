@@ -82,6 +82,7 @@ class World:
         api: str = "",
         parent: str = "",
         spec: bytes = b"spec",
+        trace: str = "",
         leases: int = 0,
     ) -> list[str]:
         """Submits runs alike and gives their ids. `api` waits for them; `leases` match at once."""
@@ -91,7 +92,7 @@ class World:
             namespace,
             api or "a1",
             mint_ids(leases),
-            [(r, spec, flow, level, "v1", delay_ms, expires_ms, timeout_ms, bool(api), parent) for r in runs],
+            [(r, spec, flow, level, "v1", delay_ms, expires_ms, timeout_ms, bool(api), parent, trace) for r in runs],
         )
         assert not verdicts
         return runs

@@ -32,17 +32,26 @@ def test_a_plain_submission_takes_what_the_definition_says() -> None:
     """Queue, level, version and limits."""
     definition = _definition(default_queue="q", default_priority=workflow_pb2.PRIORITY_HIGH)
     stored = _check(definition=definition)
-    run, spec, flow, level, version, delay, expires, timeout, wait, parent = stored
+    run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace = stored
     assert (run, flow, level, version) == (RUN, "ns|q|a", 3, definition.version)
-    assert (delay, expires, timeout, wait, parent) == (0, 8, 7, False, "")
+    assert (delay, expires, timeout, wait, parent, trace) == (0, 8, 7, False, "", "")
     assert run_pb2.RunSpec.FromString(spec) == run_pb2.RunSpec(workflow_name="a")
 
 
 def test_what_the_caller_says_goes_first() -> None:
     """Queue, priority, delay, time to start, parent."""
     stored = _check(queue="mine", priority=4, delay_ms=5, expires_ms=6, parent_task_run_id=OTHER, wait=True)
-    _, _, flow, level, _, delay, expires, _, wait, parent = stored
+    _, _, flow, level, _, delay, expires, _, wait, parent, _trace = stored
     assert (flow, level, delay, expires, wait, parent) == ("ns|mine|a", 4, 5, 6, True, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("flags", "recorded"), [("01", True), ("03", True), ("00", False), ("02", False), ("zz", False)]
+)
+def test_a_trace_is_kept_beside_the_run_where_it_is_recorded(flags: str, recorded: bool) -> None:
+    """The engine looks at nothing but that."""
+    traceparent = f"00-{'a' * 32}-{'b' * 16}-{flags}"
+    assert _check(traceparent=traceparent)[-1] == (traceparent if recorded else "")
 
 
 def test_an_id_is_minted_where_there_is_none() -> None:

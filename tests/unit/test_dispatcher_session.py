@@ -124,7 +124,7 @@ def test_a_report_is_carried_out_in_the_order_of_a_life() -> None:
     )
     accept, complete, fail = _receive(session, report=report)
     assert accept == Accept([("run-l1", "l1"), ("run-l2", "l2")])
-    assert complete == Complete([("run-l2", "l2", b"1")])
+    assert complete == Complete([("run-l2", "l2", b"1")], [_attempt("l2")])
     assert isinstance(fail, Fail)
     assert (fail.run_id, fail.lease_id, fail.released, fail.rejected) == ("run-l3", "l3", False, False)
     assert fail.attempt == _attempt("l3")
@@ -143,7 +143,7 @@ def test_what_another_dispatcher_delivered_can_end_here() -> None:
     session = _open()
     failed = dispatch_pb2.Failed(lease_id="l9", run_id="run-l9", failure=run_pb2.Failure(type="E"))
     effects = _receive(session, report=dispatch_pb2.Report(completed=[_completed("l8")], failed=[failed]))
-    assert effects[0] == Complete([("run-l8", "l8", b"1")])
+    assert effects[0] == Complete([("run-l8", "l8", b"1")], [None])
     assert isinstance(effects[1], Fail)
     assert effects[1].attempt is None
 
@@ -156,7 +156,7 @@ def test_an_empty_report_does_nothing() -> None:
 def test_an_empty_output_is_null() -> None:
     """As the contract says."""
     effects = _receive(_open("l1"), report=dispatch_pb2.Report(completed=[_completed("l1", b"")]))
-    assert effects == [Complete([("run-l1", "l1", b"null")])]
+    assert effects == [Complete([("run-l1", "l1", b"null")], [_attempt("l1")])]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_an_output_that_cannot_be_taken_fails_for_good(output: bytes, type_: str
     fail, complete = _receive(session, report=report)
     assert isinstance(fail, Fail)
     assert (fail.lease_id, fail.rejected, fail.failure.type, fail.failure.non_retryable) == ("l1", True, type_, True)
-    assert complete == Complete([("run-l2", "l2", b"1")])
+    assert complete == Complete([("run-l2", "l2", b"1")], [_attempt("l2")])
 
 
 def test_the_largest_output_is_taken() -> None:

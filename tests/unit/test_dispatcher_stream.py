@@ -57,7 +57,7 @@ async def test_what_the_inbox_has_before_the_welcome_comes_after_it_in_order(sha
 
     async def hear_meanwhile(enrolment: Enrolment) -> Enrolled | None:
         enrolled = await enrolling(enrolment)
-        attempt = [b"run", b"lease", 1, b"default|default|t", b"v", 1, 0, b"", False, []]
+        attempt = [b"run", b"lease", 1, b"default|default|t", b"v", 1, 0, b"", False, [], b""]
         await dispatcher._open([b"assign", worker, b"session", [attempt]])
         await dispatcher._open([b"cancel", worker, b"session", [b"lease"], b"why"])
         return enrolled
@@ -80,7 +80,7 @@ async def test_a_lease_that_was_lost_is_forgotten(shard: Shard) -> None:
     try:
         for effect in stream.session.receive(ConnectRequest(hello=hello)):
             await dispatcher.carry_out(stream, effect)
-        attempt = to_attempt([b"run", b"lease", 1, b"default|default|t", b"v", 1, 0, b"", False, []])
+        attempt = to_attempt([b"run", b"lease", 1, b"default|default|t", b"v", 1, 0, b"", False, [], b""])
         stream.session.deliver([attempt], 0.0)
         await dispatcher._beat_workers([(stream, Beat(1, ["lease"]))])
     finally:

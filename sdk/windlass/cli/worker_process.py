@@ -32,9 +32,11 @@ class WorkerProcess:
             self._run_here()
 
     def _run_here(self) -> None:
+        from windlass.instrumentation import follow_environment
         from windlass.worker.worker import DRAIN_GRACE, Worker
 
         app = load_app(self.reference)
+        follow_environment(app)
         if not app.tasks:
             raise InvalidConfig(f"{self.reference} has no tasks: decorate a function with @app.task")
         Worker(

@@ -97,6 +97,14 @@ class Pending:
         self.accepted = submission is None
         self.answered = False
 
+    def accept(self) -> None:
+        """Take that the engine has it. On the I/O thread."""
+        self.accepted = True
+
+    def answer(self, value: Answer, wakeups: Wakeups) -> None:
+        """Take what its caller waits for. On the I/O thread."""
+        self.call.answer(self.index, value, wakeups)
+
 
 class Wakeups:
     """Coroutines to wake: one hand-over per loop, however many there are."""

@@ -195,7 +195,7 @@ class Ledger:
         for sent in list(self._in_flight.values()):
             if isinstance(sent, _Submits):
                 for item in sent.items:
-                    item.accepted = True
+                    item.accept()
                     self._refuse(item, error)
         self.wakeups.flush()
 
@@ -259,7 +259,7 @@ class Ledger:
         self._submits_in_flight -= 1
         for item, outcome in zip(sent.items, outcomes, strict=False):
             if not outcome.HasField("error"):
-                item.accepted = True
+                item.accept()
                 if not item.wants_result:
                     self._answer(item, None)
                 continue
@@ -314,7 +314,7 @@ class Ledger:
             return
         answer = outcome_of(result)
         for item in waiting:
-            item.accepted = True
+            item.accept()
             self._answer(item, answer)
 
     def _unknown(self, run_id: str) -> None:
@@ -334,7 +334,7 @@ class Ledger:
         if item.answered:
             return
         item.answered = True
-        item.call.answer(item.index, value, self.wakeups)
+        item.answer(value, self.wakeups)
 
 
 _RETRY_SECONDS: Final = 0.2

@@ -421,6 +421,8 @@ class LogLine(_message.Message):
     LEVEL_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    SPAN_ID_FIELD_NUMBER: _builtins.int
     logged_at_ms: _builtins.int
     """When, in milliseconds since 1970 UTC, by the worker's clock."""
     level: _builtins.str
@@ -429,6 +431,12 @@ class LogLine(_message.Message):
     """The text. At most 16 KiB; longer ones are cut."""
     attempt: _builtins.int
     """Which attempt logged it."""
+    trace_id: _builtins.str
+    """The trace and the span in which it was logged: 32 and 16 hexadecimal digits, empty where there
+    was none.
+    """
+    span_id: _builtins.str
+    """See trace_id."""
     def __init__(
         self,
         *,
@@ -436,10 +444,12 @@ class LogLine(_message.Message):
         level: _builtins.str = ...,
         message: _builtins.str = ...,
         attempt: _builtins.int = ...,
+        trace_id: _builtins.str = ...,
+        span_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "level", b"level", "logged_at_ms", b"logged_at_ms", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "level", b"level", "logged_at_ms", b"logged_at_ms", "message", b"message", "span_id", b"span_id", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -44,6 +44,7 @@ class Attempt:
         "lease_id",
         "number",
         "run_id",
+        "spec",
         "task",
         "thread",
         "timed_out",
@@ -64,6 +65,7 @@ class Attempt:
         self.run_id = assignment.run_id
         self.number = assignment.attempt
         self.timeout_ms = assignment.execution_timeout_ms
+        self.spec = assignment.spec
         self.input_json = assignment.spec.input_json
         self.task = task
         self.asyncio_task: asyncio.Task[None] | None = None
@@ -75,13 +77,16 @@ class Attempt:
 
     def log(self, level: str, message: str) -> None:
         """Keep a line with the run. From any thread."""
-        line = run_pb2.LogLine(
+        self._reports.log(LoggedLine(self.lease_id, self.run_id, self.line(level, message)))
+
+    def line(self, level: str, message: str) -> run_pb2.LogLine:
+        """Write a line."""
+        return run_pb2.LogLine(
             logged_at_ms=time.time_ns() // 1_000_000,
             level=level,
             message=cut_end(message, MESSAGE_BYTES),
             attempt=self.number,
         )
-        self._reports.log(LoggedLine(self.lease_id, self.run_id, line))
 
     def cancel_self(self) -> None:
         """Cancel the run that this is an attempt of. From any thread."""

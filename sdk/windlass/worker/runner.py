@@ -39,6 +39,8 @@ DEFAULT_MAX_PAYLOAD: Final = 1024 * 1024
 class Runner:
     """The attempts of one worker."""
 
+    attempt_type: type[Attempt] = Attempt
+
     def __init__(
         self,
         tasks: Mapping[str, Task],
@@ -111,7 +113,7 @@ class Runner:
                 failure = unknown_task(assignment.task_name, list(tasks))
                 self._report(FailedAttempt(assignment.lease_id, assignment.run_id, failure))
                 continue
-            attempt = Attempt(assignment, task, worker_id, labels, reports)
+            attempt = self.attempt_type(assignment, task, worker_id, labels, reports)
             attempts[attempt.lease_id] = attempt
             if len(attempts) > self._slots:
                 self._waiting[attempt.lease_id] = attempt

@@ -132,7 +132,8 @@ class Worker:
         tasks = self._tasks()
         session = WorkerSession(self._hello(tasks.values()), _clock)
         self._stream = Stream(session, self._app.config, self._ready.set)
-        self._runner = Runner(tasks, self._slots, self.id, self._labels, loop, self._stream)
+        make = Runner if self._app.instrumentation is None else self._app.instrumentation.runner
+        self._runner = make(tasks, self._slots, self.id, self._labels, loop, self._stream)
         self._loop = loop
         forbid_sync_calls_on(loop)
         _log.info(

@@ -23,6 +23,7 @@ from windlass_api.workflows import WorkflowService
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import ShuttingDown, StoreUnavailable
 from windlass_core.http_door import Readiness
+from windlass_core.metrics import Metrics
 from windlass_core.pump import Backoff
 from windlass_core.service import Service
 from windlass_core.settings import ApiSettings
@@ -49,7 +50,7 @@ class Api(Service):
         self._definitions = DefinitionCache(self.shard.definitions)
         self._waiting = Waiting(self.shard, self.inc)
         self._following = Following(self.shard.runs, self.inc, self._waiting)
-        self._submits = Submits(self.shard, self.inc, self._definitions)
+        self._submits = self._make_submits()
         self._runs = RunService(
             self.shard.runs, self._submits, self._waiting, self._following, self._definitions, connection_age_s
         )
@@ -62,6 +63,9 @@ class Api(Service):
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerService(self.shard), server)
         token_service_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(self.shard.tokens), server)
 
+    def _make_submits(self) -> Submits:
+        return Submits(self.shard, self.inc, self._definitions, self.observation.metrics)
+
     @override
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """See Service."""
@@ -72,6 +76,11 @@ class Api(Service):
         """See Service."""
         alive = await self.shard.processes.alive("dispatcher")
         return Readiness() if alive else Readiness(["no dispatcher is alive"])
+
+    @override
+    async def measure(self, metrics: Metrics) -> None:
+        """See Service."""
+        metrics.streams(self.name, self._runs.open_sessions)
 
     @override
     async def on_box_lost(self) -> None:

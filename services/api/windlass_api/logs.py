@@ -33,8 +33,15 @@ async def read_page(runs: Runs, namespace: str, run_id: str, offset: int, most: 
         raise UnknownRun(f"no run {run_id}")
     first, kept = found
     lines = portion(
-        run_pb2.LogLine(logged_at_ms=at, level=level.decode(), message=text.decode(), attempt=attempt)
-        for at, level, text, attempt in kept
+        run_pb2.LogLine(
+            logged_at_ms=at,
+            level=level.decode(),
+            message=text.decode(),
+            attempt=attempt,
+            trace_id=trace.decode(),
+            span_id=span.decode(),
+        )
+        for at, level, text, attempt, trace, span in kept
     )
     return Page(lines, first)
 

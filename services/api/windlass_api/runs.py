@@ -61,6 +61,11 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self._connection_age_s = connection_age_s
         self._sessions: set[ClientSession] = set()
 
+    @property
+    def open_sessions(self) -> int:
+        """How many clients have a stream open."""
+        return len(self._sessions)
+
     def end_sessions(self, error: EngineError) -> None:
         """Ends all sessions: the clients connect elsewhere."""
         for session in self._sessions:

@@ -11,6 +11,7 @@ from windlass_core.domain.definition import Definition, check_duration, check_le
 from windlass_core.domain.errors import InvalidField, TooLarge
 from windlass_core.domain.limits import MAX_METADATA_BYTES, MAX_NAME_LENGTH, MAX_PAYLOAD_BYTES
 from windlass_core.domain.names import check_name, check_run_id, flow_name, mint_run_id
+from windlass_core.domain.trace import recorded
 from windlass_core.store.runs import Submission
 
 _MAX_TRACE_BYTES = 1024
@@ -60,6 +61,7 @@ def check_submission(
         definition.execution_timeout_ms,
         wait,
         spec.parent_task_run_id,
+        recorded(spec.traceparent),
     )
 
 

@@ -4,6 +4,7 @@ Checked one by one, stored in batches over all callers.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from windlass_core.domain.errors import (
     UnknownWorkflow,
 )
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.metrics import Metrics
 from windlass_core.pump import Backoff, Pump
 from windlass_core.randomness import mint_ids
 from windlass_core.rpc.status import to_detail
@@ -51,7 +53,9 @@ class Submits:
         shard: Shard,
         inc: str,
         definitions: DefinitionCache,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._shard = shard
         self._inc = inc
         self._definitions = definitions
@@ -91,7 +95,17 @@ class Submits:
         if ticket.runs:
             self._pump.put(ticket)
             await ticket.done
+            self._count(submissions, ticket.outcomes)
         return ticket.outcomes
+
+    def _count(self, submissions: Sequence[run_service_pb2.RunSubmission], outcomes: list[Outcome]) -> None:
+        accepted = Counter(
+            submission.spec.workflow_name
+            for submission, outcome in zip(submissions, outcomes, strict=True)
+            if not outcome.duplicate and not outcome.HasField("error")
+        )
+        for workflow, count in accepted.items():
+            self._metrics.submitted(workflow, count)
 
     async def _check(
         self, ticket: _Ticket, submission: run_service_pb2.RunSubmission, place: int, *, wait: bool

@@ -1,17 +1,21 @@
-"""Owns the HTTP door that all three services have: health, for whatever looks after the process."""
+"""Owns the HTTP door that all three services have: health, and metrics, for whatever looks after the process."""
 
 import contextlib
+import hmac
+import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import uvicorn
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from typing_extensions import override
 
+from windlass_core.metrics import CONTENT_TYPE
 from windlass_core.rpc.server import BindRefused
 
 # Calls that are under way when the service leaves get so long.
@@ -26,7 +30,38 @@ class Readiness:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def build_app(readiness: Callable[[], Awaitable[Readiness]]) -> Starlette:
+class MetricsGuard:
+    """Who may read the metrics: anybody on the loopback interface, else whoever has the token."""
+
+    def __init__(self, listen: str, token: SecretStr | None) -> None:
+        self._token = token.get_secret_value() if token is not None else ""
+        self._is_local = is_loopback(listen.rpartition(":")[0])
+
+    def refusal(self, request: Request) -> Response | None:
+        """Why not, None where they may."""
+        if self._token:
+            given = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if hmac.compare_digest(given.encode(), self._token.encode()):
+                return None
+            return PlainTextResponse("a bearer token is needed: that of WINDLASS_METRICS_TOKEN\n", 401)
+        if self._is_local:
+            return None
+        return PlainTextResponse("metrics are served to this machine alone unless WINDLASS_METRICS_TOKEN is set\n", 403)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def build_app(
+    readiness: Callable[[], Awaitable[Readiness]], metrics_text: Callable[[], Awaitable[bytes]], guard: MetricsGuard
+) -> Starlette:
     """The application."""
 
     async def health_live(_request: Request) -> Response:
@@ -38,7 +73,17 @@ def build_app(readiness: Callable[[], Awaitable[Readiness]]) -> Starlette:
             return JSONResponse({"status": "ready", **found.facts})
         return JSONResponse({"status": "not ready", "reasons": list(found.reasons), **found.facts}, status_code=503)
 
-    return Starlette(routes=[Route("/health/live", health_live), Route("/health/ready", health_ready)])
+    async def metrics(request: Request) -> Response:
+        refusal = guard.refusal(request)
+        return refusal or Response(await metrics_text(), media_type=CONTENT_TYPE)
+
+    return Starlette(
+        routes=[
+            Route("/health/live", health_live),
+            Route("/health/ready", health_ready),
+            Route("/metrics", metrics),
+        ]
+    )
 
 
 class _Quiet(uvicorn.Server):

@@ -15,7 +15,9 @@ import structlog
 import uvloop
 
 from windlass_core.domain.errors import StoreUnavailable
-from windlass_core.http_door import HttpDoor, Readiness, build_app
+from windlass_core.http_door import HttpDoor, MetricsGuard, Readiness, build_app
+from windlass_core.metrics import Metrics
+from windlass_core.observation import Observation
 from windlass_core.pump import Backoff
 from windlass_core.randomness import mint_id
 from windlass_core.rpc.authentication import Authentication
@@ -66,7 +68,11 @@ class Service(ABC):
         self._told_at = 0.0
         self._listen = listen
         self._http_listen = http_listen
-        self._http = HttpDoor(build_app(self._readiness))
+        self.observation = Observation(self.name, self.inc, self._refresh)
+        self.shard.scripts.watcher = self.observation
+        self._http = HttpDoor(
+            build_app(self._readiness, self.observation.text, MetricsGuard(http_listen, settings.metrics_token))
+        )
         self._leaving = asyncio.Event()
 
     @property
@@ -89,6 +95,10 @@ class Service(ABC):
     async def readiness(self) -> Readiness:
         """Whether it takes work, the store and its own leaving apart. Raises StoreUnavailable."""
         return Readiness()
+
+    async def measure(self, metrics: Metrics) -> None:
+        """Makes current what is only looked up when metrics are asked for. Raises StoreUnavailable."""
+        metrics.streams(self.name, self.load)
 
     async def leave(self) -> None:  # noqa: B027 — not every service has something to finish
         """Called once on the way out, before the server stops: no new work, finish what is there."""
@@ -132,6 +142,7 @@ class Service(ABC):
         finally:
             await self.server.stop(0)
             await self.shard.close()
+            await self.observation.stop()
         _log.info("stopped")
 
     async def on_box_lost(self) -> None:  # noqa: B027 — the scheduler has no box
@@ -147,9 +158,10 @@ class Service(ABC):
         await self.on_box_lost()
 
     def _all_loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        loops = [self.observation.run, *self.loops()]
         if not self.is_sought:
-            return self.loops()
-        return [self._presence, self.authentication.resolve_doubts, *self.loops()]
+            return loops
+        return [self._presence, self.authentication.resolve_doubts, *loops]
 
     async def within_grace(self, finishing: Awaitable[None]) -> None:
         """Waits for what is to be finished on the way out, but not for ever."""
@@ -224,6 +236,14 @@ class Service(ABC):
             return Readiness([str(error)])
         except TimeoutError:
             return Readiness([f"the store has not answered within {PING_S:g} s"])
+
+    async def _refresh(self, metrics: Metrics) -> None:
+        """What can't be read for now is told as it was last."""
+        try:
+            async with asyncio.timeout(PING_S):
+                await self.measure(metrics)
+        except (StoreUnavailable, TimeoutError) as error:
+            _log.warning("metrics of the store not read", error=str(error))
 
     async def _say_goodbye(self) -> None:
         try:

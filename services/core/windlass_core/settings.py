@@ -8,7 +8,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from windlass_core.store.connection import SCHEMES, redact
@@ -23,7 +23,7 @@ def _duration(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
-_HTTP = "host:port for HTTP: health"
+_HTTP = "host:port for HTTP: health and metrics"
 
 
 def is_local(listen: str) -> bool:
@@ -62,6 +62,9 @@ class ServiceSettings(BaseSettings):
     )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="json for programs, text for people; auto: text on a terminal"
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="bearer token for `/metrics`; without it only loopback addresses serve them"
     )
     session_ttl: Duration = Field(
         timedelta(seconds=15), description="a worker that is silent for so long has lost its work"

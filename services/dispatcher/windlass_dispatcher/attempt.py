@@ -26,14 +26,16 @@ class Attempt:
     spec: bytes | None
     cancelled: bool
     failures: list[bytes]
+    # Empty where nothing of the run is recorded.
+    traceparent: str = ""
 
 
 def to_attempt(entry: list[Any]) -> Attempt:
     """An attempt as scripts describe it."""
-    run, lease, number, flow, version, created, timeout, spec, cancelled, failures = entry
+    run, lease, number, flow, version, created, timeout, spec, cancelled, failures, traceparent = entry
     return Attempt(
         run.decode(), lease.decode(), number, flow.decode(), version.decode(), created, timeout,
-        spec or None, bool(cancelled), failures or [],
+        spec or None, bool(cancelled), failures or [], traceparent.decode(),
     )  # fmt: skip
 
 

@@ -52,10 +52,13 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         self._dispatcher_settings = settings
         self._ttl_ms = int(settings.session_ttl.total_seconds() * 1000)
         self._definitions = DefinitionCache(self.shard.definitions)
-        self._reports = Reports(self.shard, self._definitions)
+        self._reports = self._make_reports()
         self._streams: dict[str, Stream] = {}
         self._beats: Pump[tuple[Stream, Beat]] = Pump("heartbeat", self._beat_workers, most=200)
         dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(self, self.server.grpc)
+
+    def _make_reports(self) -> Reports:
+        return Reports(self.shard, self._definitions, self.observation.metrics)
 
     @property
     @override

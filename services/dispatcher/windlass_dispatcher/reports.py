@@ -12,10 +12,12 @@ from windlass.v1 import dispatch_pb2, run_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreFull
 from windlass_core.judgement import judge, policy_of
+from windlass_core.metrics import Ending, Metrics
 from windlass_core.pump import Pump
 from windlass_core.store.runs import FailureVerdict, Reported
 from windlass_core.store.scripts import pack
 from windlass_core.store.shard import Shard
+from windlass_dispatcher.attempt import Attempt
 from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs
 from windlass_dispatcher.stream import Stream
 
@@ -30,15 +32,22 @@ _OUTCOMES: dict[Reported, "dispatch_pb2.ReportOutcome.ValueType"] = {
     "lease_lost": dispatch_pb2.REPORT_OUTCOME_LEASE_LOST,
 }
 
+_ENDINGS: dict[FailureVerdict, Ending] = {"retry": "retried", "dead": "failed", "release": "released"}
+
 
 @dataclass(frozen=True, slots=True)
-class _Completed:
+class Completion:
+    """An attempt that its worker reported as completed."""
+
     stream: Stream
     attempt: tuple[str, str, bytes]
+    known: Attempt | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Failed:
+class Failing:
+    """An attempt that its worker reported as failed, or handed back."""
+
     stream: Stream
     effect: Fail
 
@@ -46,12 +55,13 @@ class _Failed:
 class Reports:
     """The pumps between streams and store."""
 
-    def __init__(self, shard: Shard, definitions: DefinitionCache) -> None:
+    def __init__(self, shard: Shard, definitions: DefinitionCache, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or Metrics()
         self._shard = shard
         self._definitions = definitions
         self._accepted: Pump[tuple[str, str]] = Pump("accept", self._accept)
-        self._completed: Pump[_Completed] = Pump("complete", self._complete, size=lambda item: len(item.attempt[2]))
-        self._failed: Pump[_Failed] = Pump("fail", self._fail, most=200)
+        self._completed: Pump[Completion] = Pump("complete", self._complete, size=lambda item: len(item.attempt[2]))
+        self._failed: Pump[Failing] = Pump("fail", self._fail, most=200)
         self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=lambda log: log.ByteSize())
         # Leases with lines on their way: whoever sees an attempt's end finds all of its lines.
         self._logging: Counter[str] = Counter()
@@ -66,10 +76,10 @@ class Reports:
         match effect:
             case Accept(attempts):
                 self._accepted.put_all(attempts)
-            case Complete(attempts):
-                self._completed.put_all([_Completed(stream, attempt) for attempt in attempts])
+            case Complete(attempts, known):
+                self._completed.put_all([Completion(stream, *each) for each in zip(attempts, known, strict=True)])
             case Fail():
-                self._failed.put(_Failed(stream, effect))
+                self._failed.put(Failing(stream, effect))
             case KeepLogs(logs):
                 if len(self._logs) < MAX_LOGS_WAITING:
                     self._logs.put_all(logs)
@@ -85,14 +95,17 @@ class Reports:
     async def _accept(self, attempts: list[tuple[str, str]]) -> None:
         await self._shard.runs.accept(attempts)
 
-    async def _complete(self, items: list[_Completed]) -> None:
+    async def _complete(self, items: list[Completion]) -> None:
         await self._after_lines([item.attempt[1] for item in items])
         verdicts = await self._shard.runs.complete([item.attempt for item in items])
         for item, verdict in zip(items, verdicts, strict=True):
             ack = dispatch_pb2.Ack(lease_id=item.attempt[1], outcome=_OUTCOMES[verdict])
             item.stream.acknowledge(ack)
+        self._metrics.attempts_ended(
+            (item.known, "completed") for item, verdict in zip(items, verdicts, strict=True) if verdict == "recorded"
+        )
 
-    async def _fail(self, items: list[_Failed]) -> None:
+    async def _fail(self, items: list[Failing]) -> None:
         await self._after_lines([item.effect.lease_id for item in items])
         attempts = await asyncio.gather(*(self._judged(item) for item in items))
         verdicts = await self._shard.runs.fail(list(attempts))
@@ -101,8 +114,13 @@ class Reports:
             if item.effect.rejected and verdict == "recorded":
                 outcome = dispatch_pb2.REPORT_OUTCOME_REJECTED
             item.stream.acknowledge(dispatch_pb2.Ack(lease_id=item.effect.lease_id, outcome=outcome))
+        self._metrics.attempts_ended(
+            (item.effect.attempt, _ENDINGS[judged[2]])
+            for item, judged, verdict in zip(items, attempts, verdicts, strict=True)
+            if verdict == "recorded"
+        )
 
-    async def _judged(self, item: _Failed) -> tuple[str, str, FailureVerdict, int, bytes]:
+    async def _judged(self, item: Failing) -> tuple[str, str, FailureVerdict, int, bytes]:
         effect = item.effect
         verdict: FailureVerdict = "release"
         delay_ms = 0
@@ -128,7 +146,7 @@ class Reports:
             (
                 log.run_id,
                 log.lease_id,
-                [pack((x.logged_at_ms, x.level, x.message, x.attempt)) for x in log.lines],
+                [pack((x.logged_at_ms, x.level, x.message, x.attempt, x.trace_id, x.span_id)) for x in log.lines],
             )
             for log in logs
         ]

@@ -40,9 +40,13 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """These attempts ended: (run, lease, output)."""
+    """These attempts ended: (run, lease, output).
+
+    `known` has for each what this dispatcher knows of it, None where another one delivered it.
+    """
 
     attempts: list[tuple[str, str, bytes]]
+    known: list[Attempt | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +163,18 @@ class WorkerSession:
         if accepted:
             effects.append(Accept(accepted))
         completed: list[tuple[str, str, bytes]] = []
+        known: list[Attempt | None] = []
         for item in report.completed:
             output = item.output_json or b"null"
             wrong = _wrong_output(output)
             if wrong is None:
+                known.append(self._attempts.get(item.lease_id))
                 self.forget(item.lease_id)
                 completed.append((item.run_id, item.lease_id, output))
             else:
                 effects.append(self._fail(item.run_id, item.lease_id, wrong, rejected=True))
         if completed:
-            effects.append(Complete(completed))
+            effects.append(Complete(completed, known))
         effects += [
             self._fail(item.run_id, item.lease_id, _cut(item.failure), released=item.released) for item in report.failed
         ]

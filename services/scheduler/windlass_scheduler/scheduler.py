@@ -14,8 +14,10 @@ from typing_extensions import override
 from windlass.v1 import run_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreUnavailable
+from windlass_core.domain.names import DEFAULT_NAMESPACE
 from windlass_core.http_door import Readiness
 from windlass_core.judgement import judge, policy_of
+from windlass_core.metrics import Metrics
 from windlass_core.pump import Backoff
 from windlass_core.randomness import mint_ids
 from windlass_core.service import Service
@@ -75,6 +77,11 @@ class Scheduler(Service):
     async def readiness(self) -> Readiness:
         """Standing by is as good as owning: that is what a second replica is for."""
         return Readiness(facts={"shard": "owned" if self._owner.is_set() else "standby"})
+
+    @override
+    async def measure(self, metrics: Metrics) -> None:
+        """See Service. What the store knows is told by one process: whoever owns the shard."""
+        metrics.store.figures = await self.shard.figures.read([DEFAULT_NAMESPACE]) if self._owner.is_set() else None
 
     @override
     async def leave(self) -> None:
@@ -148,6 +155,7 @@ class Scheduler(Service):
         while more:
             taken, more = await self.shard.scheduling.reap(LOST, CRASHED)
             if taken:
+                self.observation.metrics.attempts_lost(taken)
                 _log.warning("took back the attempts of lost workers", attempts=taken)
 
     async def _fire_once(self) -> None:

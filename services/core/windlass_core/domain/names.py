@@ -62,6 +62,11 @@ def flow_name(namespace: str, queue: str, task: str) -> str:
     return f"{namespace}|{queue}|{task}"
 
 
+def flow_queue(flow: str) -> str:
+    """The queue of a flow."""
+    return flow.split("|", 2)[1]
+
+
 def flow_task(flow: str) -> str:
     """The task of a flow."""
     return flow.rsplit("|", 1)[1]

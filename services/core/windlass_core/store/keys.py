@@ -98,6 +98,7 @@ RUN_FIELDS = {
     "lo": "losses not charged",
     "ll": "log lines ever written",
     "lb": "bytes of the log lines that are kept",
+    "tp": "traceparent, where the trace is recorded",
 }
 
 # Fields of a worker's hash.

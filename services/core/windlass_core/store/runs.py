@@ -15,8 +15,9 @@ from windlass_core.store.scripts import Scripts, unpack
 EAGER_RUNS = 32
 NEXT_RUNS = 200
 
-Submission: TypeAlias = tuple[str, bytes, str, int, str, int, int, int, bool, str]
-"""run, spec, flow, level, version, delay ms, expires ms, execution timeout ms, wait, parent or ''"""
+Submission: TypeAlias = tuple[str, bytes, str, int, str, int, int, int, bool, str, str]
+"""run, spec, flow, level, version, delay ms, expires ms, execution timeout ms, wait, parent or '', traceparent
+of a trace that is recorded or ''"""
 
 Reported: TypeAlias = Literal["recorded", "duplicate", "lease_lost"]
 FailureVerdict: TypeAlias = Literal["retry", "dead", "release"]
@@ -100,7 +101,7 @@ class Runs:
         Returns the definitions' epoch, and by place (from 0) `duplicate` or `taken` for those that
         were there before.
         """
-        epoch, told = await self._scripts.call("run_submit", (namespace, inc, leases, runs))
+        epoch, told = await self._scripts.step("run_submit", (namespace, inc, leases, runs))
         verdicts = {int(place) - 1: verdict.decode() for place, verdict in _pairs(told)}
         return epoch, verdicts
 
@@ -122,7 +123,7 @@ class Runs:
     async def complete(self, attempts: list[tuple[str, str, bytes]]) -> list[Reported]:
         """Ends (run, lease, output)."""
         leases = mint_ids(min(len(attempts), NEXT_RUNS))
-        return [v.decode() for v in await self._scripts.call("run_complete", (attempts, leases))]
+        return [v.decode() for v in await self._scripts.step("run_complete", (attempts, leases))]
 
     async def fail(self, attempts: list[tuple[str, str, FailureVerdict, int, bytes]]) -> list[Reported]:
         """Records (run, lease, verdict, delay ms, Failure)."""
@@ -184,7 +185,7 @@ class Runs:
         """Lines from an offset on, which counts the dropped ones too; None: there is no such run.
 
         Returns the offset of the first, which is larger than `offset` where lines were dropped, and
-        [ms, level, text, attempt] of each.
+        [ms, level, text, attempt, trace, span] of each.
         """
         found = await self._scripts.call("run_log_read", (namespace, run_id, offset, most))
         return (found[0], [unpack(entry) for entry in found[1]]) if found else None

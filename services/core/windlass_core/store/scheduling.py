@@ -65,12 +65,12 @@ class Scheduling:
 
     async def assign(self, leases: list[str]) -> Assigned:
         """Gives out at most as many attempts as there are leases."""
-        given, more, due, now = await self._scripts.call("assign", leases)
+        given, more, due, now = await self._scripts.step("assign", leases)
         return Assigned(given, bool(more), due, now)
 
     async def fire(self) -> Fired:
         """Does what is due, at most TIMERS_AT_ONCE of it."""
-        count, due, now, overdue = await self._scripts.call("timers_fire", TIMERS_AT_ONCE)
+        count, due, now, overdue = await self._scripts.step("timers_fire", TIMERS_AT_ONCE)
         return Fired(count, due, now, [_to_overdue(entry) for entry in overdue])
 
     async def reap(self, lost: bytes, crashed: bytes) -> tuple[int, bool]:
@@ -78,7 +78,7 @@ class Scheduling:
 
         Returns how many attempts, and whether there are more.
         """
-        taken, more = await self._scripts.call("sessions_reap", (lost, crashed))
+        taken, more = await self._scripts.step("sessions_reap", (lost, crashed))
         return taken, bool(more)
 
 

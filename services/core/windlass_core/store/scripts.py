@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from importlib.resources import files
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -40,6 +41,16 @@ def unpack(value: bytes) -> Any:
     return msgpack.unpackb(value, raw=True, strict_map_key=False)
 
 
+class Watcher:
+    """Sees what scripts are called and what they tell of traced runs. This one looks away."""
+
+    def called(self, name: str, seconds: float) -> None:
+        """A script has answered after so long."""
+
+    def traced(self, notes: list[list[Any]]) -> None:
+        """What happened to traced runs; lua/traced.lua has the shape."""
+
+
 class Scripts:
     """The scripts of one shard, callable by name."""
 
@@ -47,10 +58,12 @@ class Scripts:
         self._redis: Any = redis
         self._prefix = prefix
         self._shas: dict[str, str] = {}
+        self.watcher = Watcher()
 
     async def call(self, name: str, argument: object) -> Any:
         """Runs a script with one argument. Raises StoreUnavailable, StoreFull."""
         packed = pack(argument)
+        asked = perf_counter()
         with store_errors():
             sha = self._shas.get(name) or await self._load(name)
             try:
@@ -58,7 +71,15 @@ class Scripts:
             except NoScriptError:
                 sha = await self._load(name)
                 reply = await self._redis.execute_command("EVALSHA", sha, 1, self._prefix, packed)
+        self.watcher.called(name, perf_counter() - asked)
         return unpack(reply)
+
+    async def step(self, name: str, argument: object) -> Any:
+        """As `call`, for scripts that tell what they did to traced runs."""
+        result, notes = await self.call(name, argument)
+        if notes:
+            self.watcher.traced(notes)
+        return result
 
     async def _load(self, name: str) -> str:
         sha: str = await self._redis.script_load(script_text(name))

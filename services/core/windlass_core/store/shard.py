@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from windlass_core.store.connection import connect
 from windlass_core.store.definitions import Definitions
 from windlass_core.store.failures import store_errors
+from windlass_core.store.figures import FiguresReader
 from windlass_core.store.keys import Keys
 from windlass_core.store.processes import Processes
 from windlass_core.store.reader import Reader
@@ -31,7 +32,7 @@ class Shard:
         self.keys = Keys(number)
         self.redis: Redis = connect(url)
         self._blocking: Any = connect(url, blocking=True)
-        scripts = Scripts(self.redis, self.keys.prefix)
+        self.scripts = scripts = Scripts(self.redis, self.keys.prefix)
         self._reader = reader = Reader(self.redis)
         self.runs = Runs(reader, scripts, self.keys)
         self.workers = Workers(reader, scripts, self.keys)
@@ -39,6 +40,7 @@ class Shard:
         self.definitions = Definitions(reader, scripts, self.keys)
         self.processes = Processes(reader, scripts, self.keys)
         self.tokens = Tokens(reader, scripts, self.keys)
+        self.figures = FiguresReader(reader, self.workers, self.keys)
 
     async def pop(self, key: str, count: int, timeout_s: float = BLOCK_S) -> list[bytes]:
         """Waits for entries of a list and takes up to `count`; empty after `timeout_s` seconds.

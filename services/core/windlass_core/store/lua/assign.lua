@@ -2,7 +2,7 @@
 -- Purpose: matches ready runs with free slots in all groups that may have a match.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: leases to give out, at most 200
--- Returns: msgpack: { attempts given out, more (bool), next timer's due time ms or 0, now ms }
+-- Returns: msgpack: { { attempts given out, more (bool), next timer's due time ms or 0, now ms }, traced }
 -- Invariants: a group stays marked until it has been matched to the end.
 -- Cost:    O(log n + log W) per attempt
 --!include keys
@@ -13,6 +13,7 @@
 --!include telling
 --!include finish
 --!include describe
+--!include traced
 --!include match
 local leases = cmsgpack.unpack(ARGV[1])
 local given, more = 0, false
@@ -24,4 +25,4 @@ for _, group in ipairs(call('SRANDMEMBER', K.dirty(), 50)) do
 end
 if call('EXISTS', K.dirty()) == 1 then more = true end
 local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
-return cmsgpack.pack({ given, more, tonumber(head[2] or 0), now })
+return cmsgpack.pack({ { given, more, tonumber(head[2] or 0), now }, traced })

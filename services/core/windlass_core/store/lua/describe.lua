@@ -7,5 +7,6 @@ local function describe(run, lease, attempt, r)
   if #spec > INLINE_BYTES then spec = false end
   local failures = {}
   if attempt > 1 then failures = call('LRANGE', K.failures(run), -LATEST_FAILURES, -1) end
-  return { run, lease, attempt, r.f, r.v, tonumber(r.c), tonumber(r.x) or 0, spec, r.cx ~= false, failures }
+  return { run, lease, attempt, r.f, r.v, tonumber(r.c), tonumber(r.x) or 0, spec, r.cx ~= false, failures,
+    r.tp or '' }
 end

@@ -42,7 +42,7 @@ local function claim(flow, level, lane, worker, room, leases)
   local attempts, held, taken = {}, {}, {}
   for i = 1, #popped, 2 do
     local run = popped[i]
-    local f = call('HMGET', K.run(run), 'ph', 'n', 'b', 'f', 'v', 'c', 'x', 'xs', 'cx')
+    local f = call('HMGET', K.run(run), 'ph', 'n', 'b', 'f', 'v', 'c', 'x', 'xs', 'cx', 'tp', 't')
     if f[1] == PHASE.READY then
       local lease = table.remove(leases)
       local attempt = (tonumber(f[2]) or 0) + 1
@@ -55,7 +55,8 @@ local function claim(flow, level, lane, worker, room, leases)
       held[#held + 1] = lease
       held[#held + 1] = run
       taken[#taken + 1] = lease
-      local r = { b = f[3], f = f[4], v = f[5], c = f[6], x = f[7], cx = f[9] }
+      local r = { b = f[3], f = f[4], v = f[5], c = f[6], x = f[7], cx = f[9], tp = f[10] }
+      if r.tp then note_traced('queue', run, r.tp, r.f, attempt, f[11] or r.c) end
       attempts[#attempts + 1] = describe(run, lease, attempt, r)
     end
   end

@@ -3,7 +3,7 @@
 --          to the next ones at once, which saves the scheduler's hop.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: { list of { run, lease, output }, leases to give out at once }
--- Returns: msgpack: a verdict for each: 'recorded', 'duplicate' or 'lease_lost'
+-- Returns: msgpack: { a verdict for each: 'recorded', 'duplicate' or 'lease_lost', traced }
 -- Invariants: needs the exact lease; a run that was to be cancelled ends cancelled.
 -- Cost:    O(log n) per attempt
 --!include keys
@@ -14,6 +14,7 @@
 --!include telling
 --!include finish
 --!include describe
+--!include traced
 --!include match
 local attempts, leases = unpack(cmsgpack.unpack(ARGV[1]))
 local verdicts = {}
@@ -39,4 +40,4 @@ end
 release_gathered()
 match_now(freed, leases)
 flush_finished()
-return cmsgpack.pack(verdicts)
+return cmsgpack.pack({ verdicts, traced })

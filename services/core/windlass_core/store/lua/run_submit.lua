@@ -3,8 +3,8 @@
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: { namespace, api incarnation, leases (32 or fewer),
 --            runs: { run, spec, flow, level, version, delay ms, expires ms, execution timeout ms,
---                    wait (bool), parent or '' } }
--- Returns: msgpack: { epoch, { place → 'duplicate' | 'taken' } }, places from 1
+--                    wait (bool), parent or '', traceparent or '' } }
+-- Returns: msgpack: { { epoch, { place → 'duplicate' | 'taken' } }, traced }, places from 1
 -- Invariants: a run that exists is not changed, only waited for; not allowed when memory is full.
 -- Cost:    O(log n) per run
 --!include keys
@@ -15,6 +15,7 @@
 --!include telling
 --!include finish
 --!include describe
+--!include traced
 --!include match
 --!include watch
 local namespace, inc, leases, runs = unpack(cmsgpack.unpack(ARGV[1]))
@@ -30,7 +31,7 @@ local function look_at_parent(parent)
   return true, f[2]
 end
 
-local function accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent, has_parent)
+local function accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace, has_parent)
   local sets = { 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now }
   local function set(field, value)
     sets[#sets + 1] = field
@@ -38,6 +39,7 @@ local function accept(place, run, spec, flow, level, version, delay, expires, ti
   end
   if timeout > 0 then set('x', timeout) end
   if wait then set('w', inc) end
+  if trace ~= '' then set('tp', trace) end
   if parent ~= '' then
     set('pa', parent)
     if has_parent then call('SADD', K.children(parent), run) end
@@ -83,14 +85,14 @@ for place, item in ipairs(runs) do keys[place] = K.run(item[1]) end
 if #keys > 0 then all_new = call('EXISTS', unpack(keys)) == 0 end
 local seen = {}
 for place, item in ipairs(runs) do
-  local run, spec, flow, level, version, delay, expires, timeout, wait, parent = unpack(item)
+  local run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace = unpack(item)
   local has_parent, reason = look_at_parent(parent)
   if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
     known_already(place, run, spec, flow, wait)
   elseif reason then
     accept_cancelled(run, spec, flow, level, version, wait, parent, reason)
   else
-    accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent, has_parent)
+    accept(place, run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace, has_parent)
   end
   seen[run] = true
 end
@@ -102,4 +104,4 @@ flush_finished()
 -- A table with holes is a msgpack map, which is what the reader expects; an empty one is made so.
 local told = {}
 for place, verdict in pairs(verdicts) do told[tostring(place)] = verdict end
-return cmsgpack.pack({ tonumber(call('GET', K.epoch()) or 0), told })
+return cmsgpack.pack({ { tonumber(call('GET', K.epoch()) or 0), told }, traced })

@@ -2,7 +2,7 @@
 -- Purpose: takes the attempts of workers whose session has expired back into their queues.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: { Failure for a lost worker, Failure for a crash }
--- Returns: msgpack: { attempts taken back, more (bool) }
+-- Returns: msgpack: { { attempts taken back, more (bool) }, traced }
 -- Invariants: an attempt alone on its worker is charged as a crash, the third one ends the run; one
 --            that was not alone, or that the worker hadn't accepted, is charged nothing, but a run
 --            lost 20 times ends.
@@ -16,17 +16,20 @@
 --!include finish
 --!include failing
 --!include membership
+--!include traced
 local AT_ONCE = 200
 local lost, crashed = unpack(cmsgpack.unpack(ARGV[1]))
 local taken, more = 0, false
 
 local function take_back(run, lease, alone)
-  local f = call('HMGET', K.run(run), 'ph', 'L', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'wk', 'fw')
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'wk', 'fw',
+    'tp')
   local r = {
     L = lease, f = f[3], w = f[4], ww = f[5], x = f[6], cx = f[7], p = f[8], c = f[9], t = f[10], n = f[11],
   }
   local running = f[1] == PHASE.RUNNING
   if f[2] ~= lease or not (running or f[1] == PHASE.LEASED) then return end
+  if f[15] then note_traced('lost', run, f[15], r.f, r.n, f[12]) end
   if r.cx then return finish(run, r, PHASE.CANCELLED, nil, r.cx) end
   -- One that kills its worker at once is never accepted.
   local is_crash = running and alone
@@ -66,4 +69,4 @@ end
 for group in pairs(push_gathered()) do mark_dirty(group) end
 mark_freed()
 flush_finished()
-return cmsgpack.pack({ taken, more or #expired == 20 })
+return cmsgpack.pack({ { taken, more or #expired == 20 }, traced })

@@ -2,8 +2,8 @@
 -- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: how many timers at the most
--- Returns: msgpack: { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt, flow,
---            version, spec } }; the caller decides on those and calls run_fail
+-- Returns: msgpack: { { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt,
+--            flow, version, spec } }, traced }; the caller decides on those and calls run_fail
 -- Invariants: an overdue attempt's timer stays, five seconds on, until run_fail takes it away.
 -- Cost:    O(log n) per timer, 200 children per call
 --!include keys
@@ -13,6 +13,7 @@
 --!include telling
 --!include finish
 --!include cancelling
+--!include traced
 local CHILDREN = 200
 local AGAIN = 5000
 local overdue = {}
@@ -23,9 +24,19 @@ local function queue_ready()
   for group in pairs(push_gathered()) do mark_dirty(group) end
 end
 
+local function note_wait(run, r)
+  local failure = call('LINDEX', K.failures(run), -1)
+  if r[1] == PHASE.BACKOFF and failure then
+    note_traced('backoff', run, r[4], r[2], r[5], cmsgpack.unpack(failure)[4])
+  else
+    note_traced('delay', run, r[4], r[2], r[5], r[6])
+  end
+end
+
 function fire.ready(run)
-  local r = call('HMGET', K.run(run), 'ph', 'f', 'p')
+  local r = call('HMGET', K.run(run), 'ph', 'f', 'p', 'tp', 'n', 'c')
   if r[1] == PHASE.SCHEDULED or r[1] == PHASE.BACKOFF then
+    if r[4] then note_wait(run, r) end
     call('HSET', K.run(run), 'ph', PHASE.READY)
     gather_ready(r[2], r[3], run, now)
   end
@@ -66,4 +77,4 @@ end
 queue_ready()
 flush_finished()
 local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
-return cmsgpack.pack({ #due, tonumber(head[2] or 0), now, overdue })
+return cmsgpack.pack({ { #due, tonumber(head[2] or 0), now, overdue }, traced })

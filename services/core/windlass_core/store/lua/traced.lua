@@ -1,0 +1,8 @@
+-- What a step did to runs that are traced; its caller makes spans of it. The field `tp` is set only
+-- where somebody records: for all others this costs one empty field.
+local traced = {}
+
+-- what: 'queue', 'delay', 'backoff', 'lost'; from its beginning, in ms, until now.
+local function note_traced(what, run, traceparent, flow, attempt, since)
+  traced[#traced + 1] = { what, run, traceparent, flow, tonumber(attempt) or 0, tonumber(since), now }
+end
