@@ -36,6 +36,7 @@ OWN = {
         "windlass.v1.WorkflowService",
         "windlass.v1.WorkerService",
         "windlass.v1.TokenService",
+        "windlass.v1.SystemService",
     },
     "dispatcher": {"windlass.v1.DispatchService"},
     "scheduler": set(),

@@ -9,7 +9,8 @@ import pytest
 from redis import exceptions
 
 from windlass_core.domain.errors import StoreFull, StoreUnavailable
-from windlass_core.store.connection import StoreRefused, _version, check_store, connect, redact
+from windlass_core.store.connection import StoreRefused, check_store, connect, redact
+from windlass_core.store.examination import product_version
 from windlass_core.store.failures import store_errors
 from windlass_core.store.shard import Shard
 
@@ -69,7 +70,7 @@ async def test_something_that_is_no_store_is_refused(tmp_path: Path) -> None:
 )
 def test_old_versions_are_told_from_good_ones(info: dict[str, str], good: bool) -> None:
     """Redis and Valkey count differently: no old server is at hand, so this is what it would say."""
-    _name, version, least = _version(info)
+    _name, version, least = product_version(info)
     assert (version >= least) == good
 
 

@@ -178,6 +178,20 @@ def workflows(
     show_workflow(name, as_json=as_json) if name else list_workflows(as_json=as_json)
 
 
+@app.command(rich_help_panel=_RUN_BY_HAND)
+def doctor(
+    *,
+    store: Annotated[
+        str, typer.Option(metavar="URL", help="Look at this store too. [default: WINDLASS_STORE_URL]")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Look for what is wrong: settings, api, TLS, token, versions, clocks, store, dispatchers, workers."""
+    from windlass.cli.doctor import examine
+
+    raise typer.Exit(examine(store, as_json=as_json))
+
+
 @app.command(rich_help_panel=_SERVICES)
 def api() -> None:
     """Run an api: the door for clients."""

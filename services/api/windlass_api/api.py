@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from windlass.v1 import (
     run_service_pb2_grpc,
+    system_service_pb2_grpc,
     token_service_pb2_grpc,
     worker_service_pb2_grpc,
     workflow_service_pb2_grpc,
@@ -16,6 +17,7 @@ from windlass.v1 import (
 from windlass_api.following import Following
 from windlass_api.runs import RunService
 from windlass_api.submits import Submits
+from windlass_api.system import SystemService
 from windlass_api.tokens import TokenService
 from windlass_api.waiting import Waiting
 from windlass_api.workers import WorkerService
@@ -42,6 +44,7 @@ class Api(Service):
         "windlass.v1.WorkflowService",
         "windlass.v1.WorkerService",
         "windlass.v1.TokenService",
+        "windlass.v1.SystemService",
     )
 
     def __init__(self, settings: ApiSettings) -> None:
@@ -62,6 +65,7 @@ class Api(Service):
         )
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerService(self.shard), server)
         token_service_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(self.shard.tokens), server)
+        system_service_pb2_grpc.add_SystemServiceServicer_to_server(SystemService(self.shard), server)
 
     def _make_submits(self) -> Submits:
         return Submits(self.shard, self.inc, self._definitions, self.observation.metrics)

