@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from windlass.cli.commands import app
-from windlass.cli.run_commands import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,12 +74,13 @@ def wrong_commands(text: str) -> Iterator[str]:
     for target in _MAKE.findall(code):
         if target not in targets:
             yield f"make {target}: there is no such target"
-    commands = names(app) | {"runs"}
+    groups = {group.name: names(group.typer_instance) for group in app.registered_groups if group.typer_instance}
+    commands = names(app) | groups.keys()
     for command, second in _COMMAND.findall(code):
         if command not in commands:
             yield f"windlass {command}: there is no such command"
-        elif command == "runs" and second and second not in names(runs):
-            yield f"windlass runs {second}: there is no such command"
+        elif second and second not in groups.get(command, {second}):
+            yield f"windlass {command} {second}: there is no such command"
 
 
 def names(commands: Typer) -> set[str]:

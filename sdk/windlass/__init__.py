@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from windlass.run import Workflow as Workflow
     from windlass.status import RunStatus as RunStatus
     from windlass.task import Task as Task
+    from windlass.tokens import NewToken as NewToken
+    from windlass.tokens import Token as Token
     from windlass.worker import Worker as Worker
 
 _HOMES = {
@@ -62,6 +64,7 @@ _HOMES = {
     "Context": "context",
     "EmptyModel": "empty_model",
     "LogLine": "run",
+    "NewToken": "tokens",
     "Priority": "priority",
     "RetryPolicy": "retry",
     "Run": "run",
@@ -69,6 +72,7 @@ _HOMES = {
     "RunStatus": "status",
     "Task": "task",
     "TaskRunRef": "refs",
+    "Token": "tokens",
     "UnknownSettingWarning": "config",
     "Windlass": "client",
     "Worker": "worker",

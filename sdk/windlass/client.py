@@ -21,6 +21,7 @@ from windlass.payload import write_any
 from windlass.runs import RunsClient
 from windlass.signature import where
 from windlass.task import Task
+from windlass.tokens import TokensClient
 from windlass.workers import WorkersClient
 from windlass.workflows import WorkflowsClient
 
@@ -87,6 +88,11 @@ class Windlass:
     def workers(self) -> WorkersClient:
         """Who is connected."""
         return WorkersClient(self._session)
+
+    @cached_property
+    def tokens(self) -> TokensClient:
+        """Tokens of one's own namespace."""
+        return TokensClient(self._session)
 
     @cached_property
     def tasks(self) -> Mapping[str, Task]:

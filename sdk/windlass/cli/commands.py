@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
+from windlass.cli.access_commands import certs, token
 from windlass.cli.completion import task_names
 from windlass.cli.run_commands import AsJson, runs
 from windlass.exceptions import WindlassError
@@ -26,6 +27,8 @@ _RUN_BY_HAND: Final = "Look and act (the api's address: WINDLASS_API_ADDRESS)"
 _SERVICES: Final = "The engine's services (settings: WINDLASS_*)"
 
 app.add_typer(runs, name="runs", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(token, name="token", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(certs, name="certs", rich_help_panel=_SERVICES)
 
 Slots = Annotated[int, typer.Option(min=1, max=100_000, help="Tasks at a time.")]
 

@@ -21,6 +21,7 @@ from windlass.transport.ledger import Ledger
 from windlass.transport.rpc_status import unreachable
 from windlass.v1.run_service_pb2 import SessionRequest, SessionResponse
 from windlass.v1.run_service_pb2_grpc import RunServiceStub
+from windlass.v1.token_service_pb2_grpc import TokenServiceStub
 from windlass.v1.worker_service_pb2_grpc import WorkerServiceStub
 from windlass.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from windlass.config import ClientConfig
     from windlass.transport.call import Pending
     from windlass.v1.run_service_pb2_grpc import RunServiceAsyncStub
+    from windlass.v1.token_service_pb2_grpc import TokenServiceAsyncStub
     from windlass.v1.worker_service_pb2_grpc import WorkerServiceAsyncStub
     from windlass.v1.workflow_service_pb2_grpc import WorkflowServiceAsyncStub
 
@@ -67,6 +69,7 @@ class Api:
         self.runs: Final[RunServiceAsyncStub] = RunServiceStub(channel)
         self.workflows: Final[WorkflowServiceAsyncStub] = WorkflowServiceStub(channel)
         self.workers: Final[WorkerServiceAsyncStub] = WorkerServiceStub(channel)
+        self.tokens: Final[TokenServiceAsyncStub] = TokenServiceStub(channel)
 
 
 class ClientSession:

@@ -1,20 +1,20 @@
 """Owns the token service's calls."""
 
-import os
 from typing import Any
 
 from typing_extensions import override
 
-from windlass.v1 import token_pb2, token_service_pb2, token_service_pb2_grpc
+from windlass.v1 import token_service_pb2, token_service_pb2_grpc
 from windlass_api.listing import page_size
 from windlass_core.domain.access import Scope
 from windlass_core.domain.definition import check_duration
 from windlass_core.domain.errors import InvalidField
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE, MAX_NAME_LENGTH
-from windlass_core.domain.token import SECRET_BYTES, StoredToken, is_token_id, token_name, token_text
+from windlass_core.domain.token import is_token_id
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import SCOPES, unary
 from windlass_core.store.tokens import Revoked, Tokens
+from windlass_core.token_message import token_message
 
 _DEFAULT_PAGE = 100
 _BY_NUMBER: dict[int, Scope] = {number: scope for scope, number in SCOPES.items()}
@@ -42,16 +42,8 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
             raise InvalidField(f"name: over {MAX_NAME_LENGTH} characters", "name")
         scopes = _check_scopes(list(request.scopes))
         ttl_ms = check_duration(request.ttl_ms, "ttl_ms")
-        stored = None
-        text = ""
-        while stored is None:  # None: by a chance of one in 2^80 there is one of its id
-            text = token_text(os.urandom(SECRET_BYTES))
-            named = token_name(text)
-            assert named is not None  # noqa: S101 — it has just been made
-            stored = await self._tokens.create(
-                caller().namespace, named, name=request.name, scopes=scopes, ttl_ms=ttl_ms
-            )
-        return token_service_pb2.CreateTokenResponse(token=_to_token(stored), secret=text)
+        stored, text = await self._tokens.make(caller().namespace, name=request.name, scopes=scopes, ttl_ms=ttl_ms)
+        return token_service_pb2.CreateTokenResponse(token=token_message(stored), secret=text)
 
     @override
     @unary
@@ -67,7 +59,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         stored = await self._tokens.page(namespace, first, most)
         more = await self._tokens.count(namespace) > first + most
         return token_service_pb2.ListTokensResponse(
-            tokens=[_to_token(token) for token in stored],
+            tokens=[token_message(token) for token in stored],
             next_page_token=str(first + most) if more else "",
         )
 
@@ -98,14 +90,3 @@ def _check_scopes(numbers: list[int]) -> frozenset[Scope]:
             field = f"scopes[{place}]"
             raise InvalidField(f"{field}: expected one of {', '.join(Scope)}, got {number}", field)
     return frozenset(_BY_NUMBER[number] for number in numbers)
-
-
-def _to_token(token: StoredToken) -> token_pb2.Token:
-    return token_pb2.Token(
-        token_id=token.token_id,
-        name=token.name,
-        scopes=[SCOPES[scope] for scope in Scope if scope in token.scopes],
-        created_at_ms=token.created_ms,
-        expires_at_ms=token.expires_ms,
-        revoked_at_ms=token.revoked_ms,
-    )

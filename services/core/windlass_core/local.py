@@ -299,12 +299,19 @@ class LocalCluster:
             "WINDLASS_LOG_FORMAT": "text",
             # Loopback only: what this machine's environment asks of servers is not for these.
             "WINDLASS_REQUIRE_TOKENS": "false",
+            **dict.fromkeys(_TLS, ""),
             **_addresses(ports),
             **self._settings,
         }
         command = [sys.executable, "-m", f"windlass_{name}"]
         log = self._logs / f"{name}-{place}.log"
         return Process(name, command, environment, log, lifeline)
+
+
+_TLS = [
+    f"WINDLASS_{name}"
+    for name in ("LISTEN_CERT", "LISTEN_KEY", "LISTEN_CLIENT_CA", "STORE_CA", "STORE_CERT", "STORE_KEY")
+]
 
 
 def _addresses(ports: Mapping[str, int]) -> dict[str, str]:

@@ -29,6 +29,7 @@ from windlass_core.store.processes import ServiceName
 from windlass_core.store.scripts import pack, unpack
 from windlass_core.store.shard import Shard
 from windlass_core.telemetry import configure_logs
+from windlass_core.tls import TlsRefused
 
 _log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class Service(ABC):
         connection_age_s: float | None = None,
     ) -> None:
         self.inc = mint_id()
-        self.shard = Shard(settings.store_url)
+        self.shard = Shard(settings.store_url, settings.store_tls)
         self.authentication = Authentication(self.shard.tokens, required=settings.require_tokens)
         self.server = Server(self.grpc_services, Guard(self.authentication), connection_age_s)
         self._settings = settings
@@ -110,10 +111,11 @@ class Service(ABC):
         self._leaving.set()
 
     async def run(self) -> None:
-        """From start to stop. Raises StoreRefused, StoreUnavailable, BindRefused."""
+        """From start to stop. Raises StoreRefused, StoreUnavailable, BindRefused, TlsRefused."""
         try:
+            self._settings.store_tls.check()
             await check_store(self.shard.redis, self._settings.store_url)
-            await self.server.start(self._listen)
+            await self.server.start(self._listen, self._settings.server_tls)
             if self.is_sought:
                 await self._beat()
             ports = {"grpc": self.server.port, "http": self._http.bind(self._http_listen)}
@@ -278,9 +280,9 @@ def serve(name: ServiceName, settings_type: type[S], build: Callable[[S], Servic
             loop.add_signal_handler(number, service.stop)
         try:
             await service.run()
-        except (StoreRefused, StoreUnavailable, BindRefused) as error:
+        except (StoreRefused, StoreUnavailable, BindRefused, TlsRefused) as error:
             _log.error("can't start", reason=str(error))
-            return EXIT_REFUSED if isinstance(error, BindRefused) else EXIT_UNAVAILABLE
+            return EXIT_REFUSED if isinstance(error, BindRefused | TlsRefused) else EXIT_UNAVAILABLE
         return 0
 
     return uvloop.run(main())

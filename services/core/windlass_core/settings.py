@@ -6,12 +6,14 @@ docs/settings.md is generated from here.
 
 from datetime import timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from windlass_core.store.connection import SCHEMES, redact
+from windlass_core.store.connection import SCHEMES, TLS_SCHEMES, redact
+from windlass_core.tls import ServerTls, StoreTls
 
 
 def _duration(value: object) -> object:
@@ -22,6 +24,8 @@ def _duration(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+# Set to nothing is not set.
+OptionalFile = Annotated[Path | None, BeforeValidator(lambda value: value or None)]
 
 _HTTP = "host:port for HTTP: health and metrics"
 
@@ -51,6 +55,14 @@ class ServiceSettings(BaseSettings):
     store_url: str = Field(
         "redis://127.0.0.1:6379/0",
         description="Redis 7.0 or Valkey 7.2 and newer: redis://, rediss://, valkey://, valkeys:// or unix:// URL",
+    )
+    store_ca: OptionalFile = Field(None, description="PEM file with the authorities to trust at a rediss:// store")
+    store_cert: OptionalFile = Field(None, description="PEM file with this process's certificate for the store")
+    store_key: OptionalFile = Field(None, description="PEM file with the key that belongs to store_cert")
+    listen_cert: OptionalFile = Field(None, description="PEM file with the certificate chain of gRPC; turns TLS on")
+    listen_key: OptionalFile = Field(None, description="PEM file with the key that belongs to listen_cert")
+    listen_client_ca: OptionalFile = Field(
+        None, description="PEM file with the authorities whose clients are let in; turns mutual TLS on"
     )
     advertise: str = Field(
         "",
@@ -90,6 +102,35 @@ class ServiceSettings(BaseSettings):
         if self.heartbeat_interval * 3 > self.session_ttl:
             raise ValueError("session_ttl must be at least three times heartbeat_interval")
         return self
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        for name, cert, key in (
+            ("STORE", self.store_cert, self.store_key),
+            ("LISTEN", self.listen_cert, self.listen_key),
+        ):
+            if (cert is None) != (key is None):
+                raise ValueError(f"WINDLASS_{name}_CERT and WINDLASS_{name}_KEY belong together: give both or neither")
+        if self.listen_client_ca is not None and self.listen_cert is None:
+            raise ValueError("WINDLASS_LISTEN_CLIENT_CA goes with WINDLASS_LISTEN_CERT and WINDLASS_LISTEN_KEY")
+        if (self.store_ca or self.store_cert) and not self.store_url.startswith(TLS_SCHEMES):
+            raise ValueError(
+                f"WINDLASS_STORE_CA and WINDLASS_STORE_CERT go with a {' or '.join(TLS_SCHEMES)} store, "
+                f"and WINDLASS_STORE_URL is {redact(self.store_url)}"
+            )
+        return self
+
+    @property
+    def store_tls(self) -> StoreTls:
+        """How the store is spoken to where its URL says TLS."""
+        return StoreTls(self.store_ca, self.store_cert, self.store_key)
+
+    @property
+    def server_tls(self) -> ServerTls | None:
+        """How gRPC is served; None: in the clear."""
+        if self.listen_cert is None or self.listen_key is None:
+            return None
+        return ServerTls(self.listen_cert, self.listen_key, self.listen_client_ca)
 
     @model_validator(mode="after")
     def _fails_closed(self) -> Self:

@@ -6,7 +6,7 @@ A method that the table of scopes does not have is refused to everybody.
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -23,6 +23,9 @@ _log = structlog.get_logger(__name__)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
+
+# How long a stream that is refused is waited for, to say something first.
+FIRST_MESSAGE_S = 0.5
 
 _caller: ContextVar[Principal] = ContextVar("caller")
 
@@ -65,7 +68,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 raise ScopeMissing(f"{method_name(method)} is open to nobody: no table says which scope it needs", ())
             grant.principal.check(needed, method_name(method))
         except EngineError as error:
-            return _with(handler, _refusing(error))
+            return _with(handler, _refusing(error, reads=handler.request_streaming))
         _caller.set(grant.principal)
         if grant is self._authentication.anybody:
             return handler
@@ -116,8 +119,14 @@ def _writing(generate: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behav
     return write
 
 
-def _refusing(error: EngineError) -> Behaviour:
+def _refusing(error: EngineError, *, reads: bool) -> Behaviour:
     async def refuse(_request: Any, context: Any) -> None:
+        if reads:
+            # A grpc.aio client that writes while its stream is refused is told INTERNAL, and not why:
+            # what it begins with is let in.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_MESSAGE_S):
+                    await context.read()
         await abort(context, error)
 
     return refuse

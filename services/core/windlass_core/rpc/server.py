@@ -9,6 +9,7 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from windlass_core.domain.limits import MAX_MESSAGE_BYTES
+from windlass_core.tls import ServerTls
 
 # A message of 4 MiB of content has a little more on the wire.
 _MAX_WIRE_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
@@ -47,10 +48,14 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
         reflection.enable_server_reflection((*services, health_names.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc)
 
-    async def start(self, listen: str) -> None:
-        """Listens; `port` is then the actual one. Raises BindRefused."""
+    async def start(self, listen: str, tls: ServerTls | None = None) -> None:
+        """Listens; `port` is then the actual one. Raises BindRefused, TlsRefused."""
+        credentials = None if tls is None else tls.credentials()
         try:
-            self.port = self.grpc.add_insecure_port(listen)
+            if credentials is None:
+                self.port = self.grpc.add_insecure_port(listen)
+            else:
+                self.port = self.grpc.add_secure_port(listen, credentials)
         except RuntimeError as error:
             raise BindRefused(f"can't listen on {listen}: is it in use?") from error
         await self.grpc.start()

@@ -12,10 +12,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from windlass_core.store.examination import LISTPACK_VALUE, examine
+from windlass_core.tls import SYSTEM_TLS, StoreTls
 
 _log = structlog.get_logger(__name__)
 
 SCHEMES = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
+TLS_SCHEMES = ("rediss://", "valkeys://")
 COMMAND_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 3.0
 # Commands beyond so many at once wait for one of them to end.
@@ -26,7 +28,7 @@ class StoreRefused(Exception):
     """The store can't be used as it is: not reachable, too old, or set to lose data."""
 
 
-def connect(url: str, *, blocking: bool = False) -> "Redis":
+def connect(url: str, tls: StoreTls = SYSTEM_TLS, *, blocking: bool = False) -> "Redis":
     """A client for the URL; connects on first use. `blocking`: for commands that wait."""
     for alias, scheme in (("valkeys://", "rediss://"), ("valkey://", "redis://")):
         if url.startswith(alias):
@@ -38,6 +40,7 @@ def connect(url: str, *, blocking: bool = False) -> "Redis":
         socket_timeout=None if blocking else COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         **({} if url.startswith("unix://") else {"socket_keepalive": True}),
+        **(tls.options() if url.startswith("rediss://") else {}),
         # Who called decides whether to repeat: a script may have run although its reply was lost.
         retry=Retry(NoBackoff(), 0),
         protocol=2,

@@ -15,6 +15,7 @@ from windlass_core.store.scheduling import Scheduling
 from windlass_core.store.scripts import Scripts
 from windlass_core.store.tokens import Tokens
 from windlass_core.store.workers import Workers
+from windlass_core.tls import SYSTEM_TLS, StoreTls
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -27,11 +28,11 @@ _LATE_S = 15.0
 class Shard:
     """All that a service does with one shard of the store."""
 
-    def __init__(self, url: str, number: int = 0) -> None:
+    def __init__(self, url: str, tls: StoreTls = SYSTEM_TLS, number: int = 0) -> None:
         self.url = url
         self.keys = Keys(number)
-        self.redis: Redis = connect(url)
-        self._blocking: Any = connect(url, blocking=True)
+        self.redis: Redis = connect(url, tls)
+        self._blocking: Any = connect(url, tls, blocking=True)
         self.scripts = scripts = Scripts(self.redis, self.keys.prefix)
         self._reader = reader = Reader(self.redis)
         self.runs = Runs(reader, scripts, self.keys)

@@ -1,10 +1,11 @@
 """Owns what can be done with tokens: typed calls of the token scripts, and looking one up."""
 
+import os
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from windlass_core.domain.access import Scope
-from windlass_core.domain.token import KEPT_MS, StoredToken, TokenName
+from windlass_core.domain.token import KEPT_MS, SECRET_BYTES, StoredToken, TokenName, token_name, token_text
 from windlass_core.store.keys import Keys
 from windlass_core.store.reader import Reader
 from windlass_core.store.scripts import Scripts
@@ -29,6 +30,18 @@ class Tokens:
         self._reader = reader
         self._scripts = scripts
         self._keys = keys
+
+    async def make(
+        self, namespace: str, *, name: str, scopes: frozenset[Scope], ttl_ms: int
+    ) -> tuple[StoredToken, str]:
+        """A new token and its text, which nobody can be told again. `ttl_ms` 0: it never expires."""
+        while True:
+            text = token_text(os.urandom(SECRET_BYTES))
+            named = token_name(text)
+            assert named is not None  # noqa: S101 — it has just been made
+            stored = await self.create(namespace, named, name=name, scopes=scopes, ttl_ms=ttl_ms)
+            if stored is not None:  # else, by a chance of one in 2^80, there is one of its id
+                return stored, text
 
     async def create(
         self, namespace: str, token: TokenName, *, name: str, scopes: frozenset[Scope], ttl_ms: int
