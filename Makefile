@@ -49,11 +49,12 @@ format: install ## put all code into its one format, and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)
 	@$(BIN)/ruff format --quiet $(CODE)
 
-lint: install ## ruff, buf and the import contracts
+lint: install ## ruff, buf, the import contracts, and no file committed that is to be ignored
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/buf lint proto
 	@$(BIN)/lint-imports
+	@! git ls-files --cached --ignored --exclude-standard 2>/dev/null | grep .
 
 types: install ## strict mypy
 	@$(BIN)/mypy $(TYPED)
