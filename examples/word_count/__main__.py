@@ -3,6 +3,7 @@
     python -m examples.word_count docs/*.md
 
 The engine is where WINDLASS_API_ADDRESS says. Start it, and a worker, first: docs/compose.md.
+Where OTEL_EXPORTER_OTLP_ENDPOINT says where to, it sends its part of the trace.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from examples.word_count.tasks import Page, app, count_words
-from windlass import WindlassError
+from windlass import WindlassError, otel
 
 _SHOWN: Final = 10
 
 
 def main(names: list[str]) -> int:
     """Count the words of all these files, one run each, and print the most frequent ones."""
+    otel.instrument(app)
     pages = [Page(text=Path(name).read_text("utf-8")) for name in names]
     began = time.monotonic()
     counts = count_words.run_many([count_words.create_bulk_run_item(page) for page in pages])
