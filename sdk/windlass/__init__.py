@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from windlass.exceptions import BatchRefused as BatchRefused
     from windlass.exceptions import ClientClosed as ClientClosed
     from windlass.exceptions import DuplicateTask as DuplicateTask
+    from windlass.exceptions import EngineBusy as EngineBusy
     from windlass.exceptions import EngineNotInstalled as EngineNotInstalled
     from windlass.exceptions import ForkedClient as ForkedClient
     from windlass.exceptions import InvalidConfig as InvalidConfig
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from windlass.exceptions import RunIdTaken as RunIdTaken
     from windlass.exceptions import SerializationError as SerializationError
     from windlass.exceptions import ServerFault as ServerFault
+    from windlass.exceptions import SlowReader as SlowReader
     from windlass.exceptions import StoreFull as StoreFull
     from windlass.exceptions import StoreUnavailable as StoreUnavailable
     from windlass.exceptions import SyncCallOnLoop as SyncCallOnLoop

@@ -46,6 +46,9 @@ OTHERS_SETTINGS: Final = frozenset(
         "WINDLASS_LISTEN_CLIENT_CA",
         "WINDLASS_LISTEN_KEY",
         "WINDLASS_LOG_FORMAT",
+        "WINDLASS_MAX_STREAMS",
+        "WINDLASS_MAX_UNREAD_BYTES",
+        "WINDLASS_MAX_UNSTORED_BYTES",
         "WINDLASS_METRICS_TOKEN",
         "WINDLASS_REQUIRE_TOKENS",
         "WINDLASS_RETENTION",
@@ -55,6 +58,7 @@ OTHERS_SETTINGS: Final = frozenset(
         "WINDLASS_STORE_CERT",
         "WINDLASS_STORE_KEY",
         "WINDLASS_STORE_URL",
+        "WINDLASS_UNREAD_TIMEOUT",
     }
 )
 
@@ -169,6 +173,14 @@ class ClientConfig(BaseSettings):
     tls_cert: OptionalFile = Field(default=None, description="PEM file with this client's certificate (mutual TLS).")
     tls_key: OptionalFile = Field(default=None, description="PEM file with the key that belongs to tls_cert.")
     log_level: LogLevel = Field(default="INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    keepalive_interval: float = Field(
+        default=20.0,
+        ge=1,
+        description="A connection on which nothing comes is asked for a sign of life so often, in seconds.",
+    )
+    keepalive_timeout: float = Field(
+        default=10.0, gt=0, description="Seconds without that sign of life after which a connection is broken off."
+    )
     connect_timeout: float = Field(default=5.0, gt=0, description="Seconds that the first connection may take.")
 
     @classmethod

@@ -17,6 +17,8 @@ WindlassError
 │   └── MissingScope                 it knows it, and its token does not allow this
 ├── StoreUnavailable                 the engine cannot reach its store
 ├── StoreFull                        the store takes no new work
+├── EngineBusy                       this part of the engine serves as many as it may
+├── SlowReader                       results were left unread, and the session was cut off
 ├── NoDispatcher                     no dispatcher is alive
 ├── EngineNotInstalled               only the SDK is installed, and the engine is wanted
 ├── ProtocolError                    the peer does not keep to the contracts
@@ -46,6 +48,7 @@ __all__ = [
     "BatchRefused",
     "ClientClosed",
     "DuplicateTask",
+    "EngineBusy",
     "EngineNotInstalled",
     "ForkedClient",
     "InvalidConfig",
@@ -61,6 +64,7 @@ __all__ = [
     "RunIdTaken",
     "SerializationError",
     "ServerFault",
+    "SlowReader",
     "StoreFull",
     "StoreUnavailable",
     "SyncCallOnLoop",
@@ -220,6 +224,23 @@ class StoreUnavailable(_Passing):
 
 class StoreFull(_Passing):
     """The store's memory is full: new work is refused while accepted work goes on."""
+
+
+class EngineBusy(_Passing):
+    """This part of the engine serves as many as it may: another replica has room, or this one later.
+
+    Attributes:
+        limit: how many it serves.
+
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float = 0.0, limit: int = 0) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.limit = limit
+
+
+class SlowReader(_Passing):
+    """What the engine sent was left unread for long, and it cut the session off: another one is opened."""
 
 
 class NoDispatcher(_Passing):
@@ -382,6 +403,8 @@ _BY_REASON: dict[int, Callable[[error_pb2.ErrorDetail], WindlassError]] = {
     15: lambda detail: Unauthorized(detail.message, why="expired"),
     16: lambda detail: Unauthorized(detail.message, why="revoked"),
     17: lambda detail: MissingScope(detail.message, scopes=_scopes(detail)),
+    20: lambda detail: SlowReader(detail.message, retry_after=_seconds(detail)),
+    21: lambda detail: EngineBusy(detail.message, retry_after=_seconds(detail), limit=detail.limit),
 }
 
 

@@ -35,7 +35,7 @@ async def test_the_same_completion_again_is_a_duplicate(world: World) -> None:
     items = [(run, lease, b"1"), (run, lease, b"2")]
     assert await world.shard.runs.complete(items) == ["recorded", "duplicate"]
     assert await world.shard.runs.complete(items) == ["duplicate", "duplicate"]
-    assert await world.shard.runs.outputs([run]) == [b"1"]
+    assert await world.field(run, "o") == b"1"
 
 
 async def test_completing_needs_no_accept(world: World) -> None:
@@ -56,7 +56,7 @@ async def test_a_lost_lease_changes_nothing(world: World) -> None:
     assert await world.shard.runs.complete([(run, old, b"late")]) == ["lease_lost"]
     assert await world.complete(run, output=b"good") == ["recorded"]
     assert await world.shard.runs.complete([(run, old, b"late")]) == ["lease_lost"]
-    assert await world.shard.runs.outputs([run]) == [b"good"]
+    assert await world.field(run, "o") == b"good"
 
 
 async def test_a_lease_that_was_retried_is_lost(world: World) -> None:
@@ -84,7 +84,7 @@ async def test_a_run_that_was_to_be_cancelled_ends_cancelled(world: World) -> No
     assert await world.shard.runs.complete(items) == ["recorded"]
     assert await world.shard.runs.complete(items) == ["duplicate"]
     assert await world.phase(run) == Phase.CANCELLED
-    assert await world.shard.runs.outputs([run]) == [b""]
+    assert await world.field(run, "o") is None
     assert await world.outbox() == [[run.encode(), b"X", b"", b"", b"stop", b"default"]]
 
 

@@ -24,7 +24,7 @@ async def test_a_retry_without_delay_is_ready_at_once(world: World) -> None:
     ((_, attempt),) = await world.delivered()
     assert (attempt.run_id, attempt.number) == (run, 2)
     assert attempt.lease_id != first
-    assert [entry.endswith(b"why") for entry in attempt.failures] == [True]
+    assert [entry.endswith(b"why") for entry in attempt.failures or ()] == [True]
 
 
 async def test_a_retry_with_a_delay_waits_in_backoff(world: World) -> None:

@@ -156,8 +156,8 @@ async def test_a_large_spec_travels_as_a_reference(world: World) -> None:
     small, large = b"x" * 4096, b"x" * 4097
     await world.submit(leases=1, spec=small)
     (run,) = await world.submit(leases=1, spec=large)
-    specs = [attempt.spec for _, attempt in await world.delivered()]
-    assert specs == [small, None]
+    specs = [(attempt.spec, attempt.spec_bytes) for _, attempt in await world.delivered()]
+    assert specs == [(small, 4096), (None, 4097)]
     assert await world.shard.runs.specs([run]) == [large]
 
 

@@ -94,9 +94,9 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(address: str) -> AsyncIterator[Door]:
+async def open_door(address: str, *further: tuple[str, int]) -> AsyncIterator[Door]:
     """A channel of one's own to an address."""
-    options = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 8 * 1024 * 1024))
+    options = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 8 * 1024 * 1024), *further)
     async with grpc.aio.insecure_channel(address, options=options) as channel:
         yield Door(
             run_service_pb2_grpc.RunServiceStub(channel),

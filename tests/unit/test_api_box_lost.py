@@ -8,26 +8,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from tests.support.until import aio_until
 from windlass_api.api import Api
+from windlass_api.session import Bounds, ClientSession
 from windlass_core import pump
-from windlass_core.domain.errors import EngineError, StoreUnavailable
+from windlass_core.domain.access import ANYBODY
+from windlass_core.domain.errors import StoreUnavailable
 from windlass_core.settings import ApiSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.support.world import World
-    from windlass.v1 import run_pb2
-
-
-class _Session:
-    """Notes how it was ended."""
-
-    def __init__(self) -> None:
-        self.ended: asyncio.Future[EngineError] = asyncio.get_running_loop().create_future()
-
-    def end(self, error: EngineError) -> None:
-        self.ended.set_result(error)
+    from windlass_api.waiting import End
 
 
 @pytest.fixture
@@ -50,11 +43,12 @@ async def test_ends_that_were_not_told_are_asked_for(api: Api, world: World, mon
     monkeypatch.setattr(pump, "FIRST_DELAY_S", 0.0)
     runs = await world.running(3)
     await world.complete(*runs)
-    told: list[run_pb2.RunResult] = []
+    told: list[End] = []
     all_told = asyncio.Event()
 
-    def tell(result: run_pb2.RunResult) -> None:
-        told.append(result)
+    def tell(end: End | None) -> None:
+        assert end is not None
+        told.append(end)
         if len(told) == len(runs):
             all_told.set()
 
@@ -71,17 +65,19 @@ async def test_ends_that_were_not_told_are_asked_for(api: Api, world: World, mon
     await api.on_box_lost()
     async with asyncio.timeout(10):
         await all_told.wait()
-    assert {result.run_id for result in told} == set(runs)
+    assert {end.run_id for end in told} == set(runs)
 
 
 async def test_clients_learn_that_the_store_has_lost_their_runs(api: Api, world: World) -> None:
     """They connect again, and are told which are unknown; without that they would wait for ever."""
-    session = _Session()
-    api._runs._sessions.add(cast("Any", session))
+    nothing = cast("Any", None)
+    bounds = Bounds(1_000_000, 1.0)
+    sessions = [ClientSession(nothing, ANYBODY, nothing, api._waiting, nothing, bounds) for _ in range(2)]
     (known,) = await world.submit()
     (lost,) = world.mint()
-    for run in (known, lost):
-        api._waiting.add("default", run, lambda _result: None)
+    for session, run in zip(sessions, (known, lost), strict=True):
+        session._watch(run)
     await api.on_box_lost()
-    async with asyncio.timeout(10):
-        assert isinstance(await session.ended, StoreUnavailable)
+    await aio_until(lambda: sessions[1]._ended is not None, "it is told")
+    assert isinstance(sessions[1]._ended, StoreUnavailable)
+    assert sessions[0]._ended is None

@@ -28,7 +28,7 @@ def _hello(**fields: Any) -> dispatch_pb2.Hello:
 
 
 def _attempt(lease: str) -> Attempt:
-    return Attempt(f"run-{lease}", lease, 1, "default|default|a", "v1", 5, 0, b"", False, [])
+    return Attempt(f"run-{lease}", lease, 1, "default|default|a", "v1", 5, 0, b"", False, [], 0)
 
 
 def _open(*leases: str) -> WorkerSession:
@@ -245,8 +245,8 @@ def test_a_forgotten_attempt_makes_nobody_deaf() -> None:
 def test_an_assignment_tells_the_worker_all() -> None:
     """The spec as the caller sent it, and what the policy allows: the run's own, else the definition's."""
     spec = run_pb2.RunSpec(workflow_name="a", input_json=b"{}", retry=workflow_pb2.RetryPolicy(max_attempts=4))
-    attempt = Attempt("run", "lease", 2, "default|default|a", "v1", 5, 9, spec.SerializeToString(), True, [])
-    message = to_assignment(attempt, None)
+    attempt = Attempt("run", "lease", 2, "default|default|a", "v1", 5, 9, None, True, [], 0)
+    message = to_assignment(attempt, spec.SerializeToString(), [], None)
     assert (message.run_id, message.lease_id, message.attempt, message.max_attempts) == ("run", "lease", 2, 4)
     assert (message.task_name, message.execution_timeout_ms, message.created_at_ms) == ("a", 9, 5)
     assert message.cancel_requested

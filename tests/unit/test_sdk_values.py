@@ -257,7 +257,7 @@ def test_the_settings_of_the_services_are_all_known() -> None:
     settings = pytest.importorskip("windlass_core.settings")
     for cls in (settings.ApiSettings, settings.DispatcherSettings, settings.SchedulerSettings):
         names = {f"WINDLASS_{name.upper()}" for name in cls.model_fields}
-        assert names <= OTHERS_SETTINGS | {"WINDLASS_LOG_LEVEL"}
+        assert names <= OTHERS_SETTINGS | {f"WINDLASS_{name.upper()}" for name in ClientConfig.model_fields}
 
 
 @pytest.mark.parametrize("reason", [each for each in error_pb2.ErrorReason.values() if each])

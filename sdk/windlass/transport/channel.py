@@ -19,8 +19,6 @@ MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # The callers here have a back-off of their own; gRPC's would reach two minutes.
@@ -42,7 +40,12 @@ _REPLICAS: Final = (
 def open_channel(address: str, config: ClientConfig) -> grpc.aio.Channel:
     """Open a channel to `address`. Call it on the I/O thread; nothing is sent yet."""
     io_thread().used_by_grpc = True
-    options = (*_OPTIONS, *_REPLICAS) if address.startswith(REPLICATED) else _OPTIONS
+    options: tuple[tuple[str, int | str], ...] = (
+        *_OPTIONS,
+        ("grpc.keepalive_time_ms", int(config.keepalive_interval * 1000)),
+        ("grpc.keepalive_timeout_ms", int(config.keepalive_timeout * 1000)),
+        *(_REPLICAS if address.startswith(REPLICATED) else ()),
+    )
     if config.tls_ca is None and config.tls_cert is None:
         return grpc.aio.insecure_channel(address, options=options)
     credentials = grpc.ssl_channel_credentials(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 import grpc.aio
 
 from windlass.exceptions import from_rpc_error
-from windlass.transport.session import FIRST_DELAY, LONGEST_DELAY, PASSING
+from windlass.transport.session import FIRST_DELAY, LONGEST_DELAY, may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +50,9 @@ class ServerStream(Generic[_Response]):
                 self._call = None
                 pause = random.uniform(delay / 2, delay)
                 given_up = not self._was_connected and loop.time() + pause > deadline
-                if error.code() not in PASSING or given_up:
-                    raise from_rpc_error(error, self._session.address) from None
+                typed = from_rpc_error(error, self._session.address)
+                if given_up or not may_pass(error.code(), typed):
+                    raise typed from None
                 if self._was_connected and delay == FIRST_DELAY:
                     _log.info(
                         "lost the api at %s (%s): going on when it is back", self._session.address, error.details()

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import grpc
 import grpc.aio
 
-from windlass.exceptions import ApiUnreachable, ClientClosed, Unauthorized, WindlassError, from_rpc_error
+from windlass.exceptions import (
+    ApiUnreachable,
+    ClientClosed,
+    EngineBusy,
+    SlowReader,
+    Unauthorized,
+    WindlassError,
+    from_rpc_error,
+)
 from windlass.transport.channel import call_metadata, open_channel
 from windlass.transport.io_thread import IoThread, check_may_block, io_thread
 from windlass.transport.ledger import Ledger
@@ -58,6 +66,11 @@ PASSING: Final = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 )
+
+
+def may_pass(code: grpc.StatusCode, error: WindlassError) -> bool:
+    """Tell whether the next try, here or at another replica, may end better."""
+    return code in PASSING or isinstance(error, EngineBusy | SlowReader)
 
 
 class Api:
@@ -272,7 +285,7 @@ class ClientSession:
 
     def _passing(self, error: grpc.aio.AioRpcError) -> WindlassError:
         typed = from_rpc_error(error, self._address)
-        if error.code() in PASSING:
+        if may_pass(error.code(), typed):
             return typed
         if isinstance(typed, Unauthorized) and self._was_answered:
             return typed  # its token has ended: there may be another one by now, and if not, that is said at once

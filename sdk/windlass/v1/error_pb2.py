@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from windlass.v1 import token_pb2 as windlass_dot_v1_dot_token__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17windlass/v1/error.proto\x12\x0bwindlass.v1\x1a\x17windlass/v1/token.proto\"\xaf\x01\n\x0b\x45rrorDetail\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.windlass.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x04\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12/\n\x0emissing_scopes\x18\x06 \x03(\x0e\x32\x17.windlass.v1.TokenScope*\xbf\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12!\n\x1d\x45RROR_REASON_UNKNOWN_WORKFLOW\x10\x02\x12\x1c\n\x18\x45RROR_REASON_UNKNOWN_RUN\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_UNKNOWN_WORKER\x10\x04\x12\x1a\n\x16\x45RROR_REASON_TOO_LARGE\x10\x05\x12\x1d\n\x19\x45RROR_REASON_RUN_ID_TAKEN\x10\x06\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_STORE_FULL\x10\x08\x12\x19\n\x15\x45RROR_REASON_PROTOCOL\x10\t\x12\x1e\n\x1a\x45RROR_REASON_NO_DISPATCHER\x10\n\x12\x1e\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\r\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_UNKNOWN\x10\x0e\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_EXPIRED\x10\x0f\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_REVOKED\x10\x10\x12\x1e\n\x1a\x45RROR_REASON_SCOPE_MISSING\x10\x11\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17windlass/v1/error.proto\x12\x0bwindlass.v1\x1a\x17windlass/v1/token.proto\"\xaf\x01\n\x0b\x45rrorDetail\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.windlass.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x04\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12/\n\x0emissing_scopes\x18\x06 \x03(\x0e\x32\x17.windlass.v1.TokenScope*\xf8\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12!\n\x1d\x45RROR_REASON_UNKNOWN_WORKFLOW\x10\x02\x12\x1c\n\x18\x45RROR_REASON_UNKNOWN_RUN\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_UNKNOWN_WORKER\x10\x04\x12\x1a\n\x16\x45RROR_REASON_TOO_LARGE\x10\x05\x12\x1d\n\x19\x45RROR_REASON_RUN_ID_TAKEN\x10\x06\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_STORE_FULL\x10\x08\x12\x19\n\x15\x45RROR_REASON_PROTOCOL\x10\t\x12\x1e\n\x1a\x45RROR_REASON_NO_DISPATCHER\x10\n\x12\x1e\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\r\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_UNKNOWN\x10\x0e\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_EXPIRED\x10\x0f\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_REVOKED\x10\x10\x12\x1e\n\x1a\x45RROR_REASON_SCOPE_MISSING\x10\x11\x12\x1c\n\x18\x45RROR_REASON_SLOW_READER\x10\x14\x12\x19\n\x15\x45RROR_REASON_TOO_MANY\x10\x15\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'windlass.v1.error_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=244
-  _globals['_ERRORREASON']._serialized_end=819
+  _globals['_ERRORREASON']._serialized_end=876
   _globals['_ERRORDETAIL']._serialized_start=66
   _globals['_ERRORDETAIL']._serialized_end=241
 # @@protoc_insertion_point(module_scope)

@@ -62,6 +62,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The token has been revoked."""
     ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 17
     """The token does not allow this; `missing_scopes` names what would."""
+    ERROR_REASON_SLOW_READER: _ErrorReason.ValueType  # 20
+    """The caller did not read what it was sent, and was cut off: connect again, and ask for what is
+    still wanted.
+    """
+    ERROR_REASON_TOO_MANY: _ErrorReason.ValueType  # 21
+    """This replica has as many of these as `limit` allows: try another one, or later."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """What went wrong, for programs. The gRPC status code groups; the reason tells exactly."""
@@ -102,6 +108,12 @@ ERROR_REASON_TOKEN_REVOKED: ErrorReason.ValueType  # 16
 """The token has been revoked."""
 ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 17
 """The token does not allow this; `missing_scopes` names what would."""
+ERROR_REASON_SLOW_READER: ErrorReason.ValueType  # 20
+"""The caller did not read what it was sent, and was cut off: connect again, and ask for what is
+still wanted.
+"""
+ERROR_REASON_TOO_MANY: ErrorReason.ValueType  # 21
+"""This replica has as many of these as `limit` allows: try another one, or later."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

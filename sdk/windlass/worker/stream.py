@@ -16,6 +16,7 @@ import grpc
 
 from windlass.exceptions import (
     ApiUnreachable,
+    EngineBusy,
     NoDispatcher,
     ServerFault,
     StoreFull,
@@ -57,7 +58,7 @@ _REFUSED: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PE
 # Said before the first welcome, these will be said again: trying on would hide a mistake.
 _HOPELESS: Final = _REFUSED | {grpc.StatusCode.INVALID_ARGUMENT}
 
-_PASSING: Final = (ApiUnreachable, NoDispatcher, ServerFault, StoreFull, StoreUnavailable)
+_PASSING: Final = (ApiUnreachable, EngineBusy, NoDispatcher, ServerFault, StoreFull, StoreUnavailable)
 
 
 class Stream:

@@ -16,6 +16,7 @@ from windlass.v1 import (
 )
 from windlass_api.following import Following
 from windlass_api.runs import RunService
+from windlass_api.session import Bounds
 from windlass_api.submits import Submits
 from windlass_api.system import SystemService
 from windlass_api.tokens import TokenService
@@ -54,8 +55,16 @@ class Api(Service):
         self._waiting = Waiting(self.shard, self.inc)
         self._following = Following(self.shard.runs, self.inc, self._waiting)
         self._submits = self._make_submits()
+        self._submits.most_bytes = settings.max_unstored_bytes
         self._runs = RunService(
-            self.shard.runs, self._submits, self._waiting, self._following, self._definitions, connection_age_s
+            self.shard.runs,
+            self._submits,
+            self._waiting,
+            self._following,
+            self._definitions,
+            Bounds(settings.max_unread_bytes, settings.unread_timeout.total_seconds()),
+            max_sessions=settings.max_streams,
+            connection_age_s=connection_age_s,
         )
         self._box_lost = asyncio.Event()
         server = self.server.grpc
@@ -104,7 +113,7 @@ class Api(Service):
         await self.read_box(key, OUTBOX_AT_ONCE, self._take)
 
     async def _take(self, entries: list[bytes]) -> None:
-        if await self._waiting.tell(entries, self._following.moved):
+        if self._waiting.tell(entries, self._following.moved):
             await self.box_lost()
 
     async def _ask_again(self) -> None:
@@ -124,8 +133,8 @@ class Api(Service):
                 await backoff.wait()
 
     async def _tell_of_lost_runs(self) -> None:
-        """Clients that connect again hear which of their runs a store has lost that was set to lose some."""
+        """Who asks again hears which of the runs a store has lost that was set to lose some."""
         unknown = await self._waiting.watch_all()
         if unknown:
             _log.error("the store has lost runs that are waited for", runs=len(unknown))
-            self._runs.end_sessions(StoreUnavailable("the store has lost runs that are waited for: ask for them again"))
+            self._waiting.lose(unknown)

@@ -7,8 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from windlass.v1 import run_pb2
-from windlass_api.waiting import Waiting
+from windlass_api.waiting import End, Waiting
 from windlass_core.domain.errors import EngineError, StoreUnavailable, UnknownRun
 from windlass_core.store.runs import Runs
 
@@ -31,9 +30,12 @@ class Follower:
         self._moved[run_id] = None
         self._some.set()
 
-    def on_end(self, result: run_pb2.RunResult) -> None:
-        """The run has ended."""
-        self.move(result.run_id)
+    def on_end(self, end: End | None) -> None:
+        """The run has ended, or the store has lost it."""
+        if end is None:
+            self.end(StoreUnavailable("the store has lost runs that are followed: ask for them again"))
+        else:
+            self.move(end.run_id)
 
     def end(self, error: EngineError) -> None:
         """Nothing more comes: `moved` raises this."""

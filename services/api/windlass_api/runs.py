@@ -12,12 +12,12 @@ from windlass_api.following import Following
 from windlass_api.listing import list_runs
 from windlass_api.logs import read_page, tail
 from windlass_api.presentation import to_run
-from windlass_api.session import ClientSession, Context
+from windlass_api.session import Bounds, ClientSession, Context
 from windlass_api.submits import Submits
 from windlass_api.waiting import Waiting
 from windlass_api.watching import watch
 from windlass_core.definitions import DefinitionCache
-from windlass_core.domain.errors import EngineError, InvalidField, UnknownRun
+from windlass_core.domain.errors import EngineError, InvalidField, TooMany, UnknownRun
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
 from windlass_core.domain.names import check_run_id
 from windlass_core.failure import failure_message
@@ -51,6 +51,9 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         waiting: Waiting,
         following: Following,
         definitions: DefinitionCache,
+        bounds: Bounds,
+        *,
+        max_sessions: int,
         connection_age_s: float,
     ) -> None:
         self._runs = runs
@@ -58,6 +61,8 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self._waiting = waiting
         self._following = following
         self._definitions = definitions
+        self._bounds = bounds
+        self._max_sessions = max_sessions
         self._connection_age_s = connection_age_s
         self._sessions: set[ClientSession] = set()
 
@@ -65,6 +70,11 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     def open_sessions(self) -> int:
         """How many clients have a stream open."""
         return len(self._sessions)
+
+    @property
+    def unread_s(self) -> float:
+        """See rpc.status.Patient."""
+        return self._bounds.unread_s
 
     def end_sessions(self, error: EngineError) -> None:
         """Ends all sessions: the clients connect elsewhere."""
@@ -77,6 +87,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self, request: run_service_pb2.SubmitRunsRequest, context: Any
     ) -> run_service_pb2.SubmitRunsResponse:
         """See run_service.proto."""
+        await self._submits.room()
         outcomes = await self._submits.submit(caller().namespace, request.runs)
         return run_service_pb2.SubmitRunsResponse(outcomes=outcomes)
 
@@ -175,12 +186,19 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> None:
         """See run_service.proto."""
         del request_iterator  # read through the context
-        session = ClientSession(context, caller(), self._submits, self._waiting, self._definitions)
+        session = ClientSession(context, caller(), self._submits, self._waiting, self._definitions, self._bounds)
+        try:
+            await self._serve(session)
+        except EngineError as error:
+            await abort(context, error)
+
+    async def _serve(self, session: ClientSession) -> None:
+        most = self._max_sessions
+        if len(self._sessions) >= most:
+            raise TooMany(f"this api serves {most} sessions already (WINDLASS_MAX_STREAMS)", most)
         self._sessions.add(session)
         try:
             await session.run(self._connection_age_s * random.uniform(*_OUTLIVES))
-        except EngineError as error:
-            await abort(context, error)
         finally:
             self._sessions.discard(session)
 

@@ -1,18 +1,32 @@
-"""Owns one client's Session stream: requests in, answers and results out, both in batches."""
+"""Owns one client's Session stream: requests in, answers and results out, both in batches.
+
+What waits here for the client is bounded. Of results past a number of bytes only the ids are kept, and
+the store is asked for the rest when their turn comes; requests are read no faster than their answers
+are taken; a client that takes nothing at all is cut off.
+"""
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
-from windlass.v1 import run_pb2, run_service_pb2
+from windlass.v1 import run_service_pb2
 from windlass_api.submits import Submits
-from windlass_api.waiting import Waiting
+from windlass_api.waiting import End, Waiting
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.access import SESSION_REGISTER, SESSION_SUBMIT, SESSION_WATCH, Principal
-from windlass_core.domain.errors import EngineError, InvalidField, ProtocolError, ScopeMissing
+from windlass_core.domain.errors import (
+    EngineError,
+    InvalidField,
+    ProtocolError,
+    ScopeMissing,
+    SlowReader,
+    StoreUnavailable,
+)
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.rpc.outlet import Outlet
 from windlass_core.rpc.status import to_detail
 
 Response = run_service_pb2.SessionResponse
@@ -20,9 +34,16 @@ _EOF: Any = grpc.aio.EOF
 Context = grpc.aio.ServicerContext[run_service_pb2.SessionRequest, run_service_pb2.SessionResponse]
 
 _RESULT_BYTES_PER_MESSAGE = 2 * 1024 * 1024
-_RESULT_OVERHEAD_BYTES = 8
-# A client that leaves this many results unread is cut off; it subscribes again when it is back.
-MAX_BACKLOG = 200_000
+# Requests whose answers the client has not taken yet; further ones are left unread.
+MAX_OPEN_REQUESTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is kept for a client that does not read, and for how long."""
+
+    unread_bytes: int
+    unread_s: float
 
 
 class ClientSession:
@@ -35,7 +56,9 @@ class ClientSession:
         submits: Submits,
         waiting: Waiting,
         definitions: DefinitionCache,
+        bounds: Bounds,
     ) -> None:
+        self._bounds = bounds
         self._context = context
         self._principal = principal
         self._namespace = principal.namespace
@@ -44,8 +67,14 @@ class ClientSession:
         self._definitions = definitions
         self._watched: set[str] = set()
         self._answers: deque[Any] = deque()
-        self._results: deque[run_pb2.RunResult] = deque()
+        self._results: deque[End] = deque()
+        # What the results in there take up.
+        self.unread_bytes = 0
+        # Requests read whose answers have not been written.
+        self._open = 0
+        self._answered = asyncio.Event()
         self._ready = asyncio.Event()
+        self._outlet: Outlet[Response] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._ended: EngineError | None = None
 
@@ -54,13 +83,18 @@ class ClientSession:
 
         The client then opens another, maybe elsewhere, and repeats what had no answer.
         """
+        outlet = self._outlet = Outlet(self._context, self._bounds.unread_s)
         reader = asyncio.create_task(self._read())
-        writer = asyncio.create_task(self._write())
+        writer = asyncio.create_task(self._write(outlet))
+        ends: set[asyncio.Future[None]] = {reader, writer, outlet.blocked}
         try:
-            done, _ = await asyncio.wait({reader, writer}, timeout=age_s, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(ends, timeout=age_s, return_when=asyncio.FIRST_COMPLETED)
+            if outlet.blocked in done:
+                raise self._ended or SlowReader("the client does not read what it is sent: connect again")
             for task in done:
                 task.result()
         finally:
+            outlet.close()
             open_tasks = (reader, writer, *self._under_way)
             for task in open_tasks:
                 task.cancel()
@@ -70,10 +104,13 @@ class ClientSession:
     def end(self, error: EngineError) -> None:
         """Ends the stream, after what is queued."""
         self._ended = self._ended or error
+        if self._outlet is not None:
+            self._outlet.hurry()
         self._ready.set()
 
     async def _read(self) -> None:
         while (request := await self._context.read()) is not _EOF:
+            self._open += 1
             match request.WhichOneof("message"):
                 case "submit":
                     # Not awaited: what follows may gather with it into one batch.
@@ -86,6 +123,10 @@ class ClientSession:
                     await self._register(request.request_id, request.register)
                 case _:
                     raise ProtocolError("expected submit, subscribe or register, got none")
+            while self._open >= MAX_OPEN_REQUESTS:
+                self._answered.clear()
+                await self._answered.wait()
+            await self._submits.room()
 
     async def _submit(self, request_id: int, submit: run_service_pb2.SessionSubmit) -> None:
         try:
@@ -150,38 +191,59 @@ class ClientSession:
         self._watched.discard(run_id)
         self._waiting.remove(self._namespace, run_id, self._tell)
 
-    def _tell(self, result: run_pb2.RunResult) -> None:
-        self._watched.discard(result.run_id)
+    def _tell(self, end: End | None) -> None:
+        if end is None:
+            self.end(StoreUnavailable("the store has lost runs that are waited for: ask for them again"))
+            return
+        self._watched.discard(end.run_id)
         if self._ended is not None:
             return  # the client subscribes again
-        self._results.append(result)
-        if len(self._results) > MAX_BACKLOG:
-            self.end(ProtocolError("the client does not read its results"))
+        if end.result is not None:
+            if self.unread_bytes + end.size > self._bounds.unread_bytes:
+                end = End(end.run_id, None, end.size)
+            else:
+                self.unread_bytes += end.size
+        self._results.append(end)
         self._ready.set()
 
     def _answer(self, **answer: Any) -> None:
         self._answers.append(answer)
         self._ready.set()
 
-    async def _write(self) -> None:
+    async def _write(self, outlet: Outlet[Response]) -> None:
         while True:
             await self._ready.wait()
             self._ready.clear()
             while self._answers or self._results:
                 if self._answers:
-                    await self._context.write(Response(**self._answers.popleft()))
+                    await outlet.write(Response(**self._answers.popleft()))
+                    self._open -= 1
+                    self._answered.set()
                 if self._results:
-                    results = run_service_pb2.SessionResults(results=self._take_results())
-                    await self._context.write(Response(results=results))
+                    await self._write_results(outlet, self._take_results())
             if self._ended is not None:
                 raise self._ended
 
-    def _take_results(self) -> list[run_pb2.RunResult]:
-        taken: list[run_pb2.RunResult] = []
+    async def _write_results(self, outlet: Outlet[Response], ends: list[End]) -> None:
+        large = [end.run_id for end in ends if end.result is None]
+        read = iter(await self._waiting.read(large) if large else ())
+        results = [end.result or next(read) for end in ends]
+        told = [result for result in results if result is not None]
+        if told:
+            await outlet.write(Response(results=run_service_pb2.SessionResults(results=told)))
+        if len(told) < len(ends):
+            gone = [end.run_id for end, result in zip(ends, results, strict=True) if result is None]
+            await outlet.write(Response(subscribed=run_service_pb2.SessionSubscribed(unknown_run_ids=gone)))
+
+    def _take_results(self) -> list[End]:
+        taken: list[End] = []
         room = _RESULT_BYTES_PER_MESSAGE
         while self._results:
-            room -= self._results[0].ByteSize() + _RESULT_OVERHEAD_BYTES
+            room -= self._results[0].size
             if room < 0 and taken:
                 break
-            taken.append(self._results.popleft())
+            end = self._results.popleft()
+            if end.result is not None:
+                self.unread_bytes -= end.size
+            taken.append(end)
         return taken

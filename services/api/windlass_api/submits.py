@@ -42,6 +42,8 @@ class _Ticket:
     places: list[int]
     outcomes: list[Outcome]
     bytes: int
+    # On the loop's clock: when its caller is told that the store is away.
+    give_up: float
     done: "asyncio.Future[None]"
 
 
@@ -55,6 +57,10 @@ class Submits:
         definitions: DefinitionCache,
         metrics: Metrics | None = None,
     ) -> None:
+        # So much may be taken in and not be stored yet, and so much is.
+        self.most_bytes = 64 * 1024 * 1024
+        self.held_bytes = 0
+        self._freed = asyncio.Event()
         self._metrics = metrics or Metrics()
         self._shard = shard
         self._inc = inc
@@ -64,6 +70,12 @@ class Submits:
     async def run(self) -> None:
         """Stores for ever."""
         await self._pump.run()
+
+    async def room(self) -> None:
+        """Returns once there is room for more: whoever reads submits from a peer waits here before the next."""
+        while self.held_bytes >= self.most_bytes:
+            self._freed.clear()
+            await self._freed.wait()
 
     async def drained(self) -> None:
         """Returns once all that was taken in has been stored or refused."""
@@ -85,8 +97,9 @@ class Submits:
         """
         if not 1 <= len(submissions) <= MAX_ITEMS_PER_MESSAGE:
             raise InvalidField(f"runs: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(submissions)}", "runs")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ticket = _Ticket(namespace, [], [], [], 0, done)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        ticket = _Ticket(namespace, [], [], [], 0, loop.time() + _PATIENCE_S, done)
         for place, submission in enumerate(submissions):
             outcome = await self._check(ticket, submission, place, wait=watch is not None)
             ticket.outcomes.append(outcome)
@@ -94,6 +107,7 @@ class Submits:
                 watch(outcome.run_id)
         if ticket.runs:
             self._pump.put(ticket)
+            self.held_bytes += ticket.bytes
             await ticket.done
             self._count(submissions, ticket.outcomes)
         return ticket.outcomes
@@ -135,7 +149,8 @@ class Submits:
         for namespace in namespaces:
             mine = [ticket for ticket in tickets if ticket.namespace == namespace]
             try:
-                verdicts = await self._store(namespace, [run for t in mine for run in t.runs])
+                give_up = max(t.give_up for t in mine)
+                verdicts = await self._store(namespace, [run for t in mine for run in t.runs], give_up)
             except EngineError as error:
                 detail = to_detail(error)
                 for ticket in mine:
@@ -144,14 +159,15 @@ class Submits:
             else:
                 _fill_in(mine, verdicts)
             for ticket in mine:
+                self.held_bytes -= ticket.bytes
                 if not ticket.done.done():
                     ticket.done.set_result(None)
+        self._freed.set()
 
-    async def _store(self, namespace: str, runs: list[Submission]) -> dict[int, str]:
-        """Tries for a while: the run ids make repeating safe."""
+    async def _store(self, namespace: str, runs: list[Submission], give_up: float) -> dict[int, str]:
+        """Tries until then, at least once: the run ids make repeating safe."""
         leases = mint_ids(len(runs)) if len(runs) <= EAGER_RUNS else []
         backoff = Backoff()
-        give_up = asyncio.get_running_loop().time() + _PATIENCE_S
         while True:
             try:
                 epoch, verdicts = await self._shard.runs.submit(namespace, self._inc, leases, runs)

@@ -1,8 +1,8 @@
 """Owns who waits for the end of which run, and telling them when the outbox does."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from windlass.v1 import run_pb2
 from windlass_api.presentation import STATUSES
@@ -11,16 +11,32 @@ from windlass_core.failure import read_failure
 from windlass_core.store.scripts import unpack
 from windlass_core.store.shard import Shard
 
-Sink: TypeAlias = Callable[[run_pb2.RunResult], None]
-
-RESYNC = b"resync"
 MOVED = b"moved"
+# An end has so many; [resync], and [moved, run], have fewer.
+_END_FIELDS = 6
 # No more than are taken out of the outbox at once: it must not overflow again.
 _WATCHED_AT_ONCE = 500
+# Of a result, besides its output and failure, and before them in a message.
+_OVERHEAD_BYTES = 64
+
+
+class End(NamedTuple):
+    """The end of a run. Without a result it is large: whoever is to tell it reads it then.
+
+    `size` is about what the result has, or would have, on the wire.
+    """
+
+    run_id: str
+    result: run_pb2.RunResult | None
+    size: int
+
+
+Sink: TypeAlias = Callable[[End | None], None]
+"""Called once with the end. None: the store does not know the run now, so the waiting has to begin anew."""
 
 
 class Waiting:
-    """Sinks by namespace and run; a sink gets one result and is forgotten."""
+    """Sinks by namespace and run; a sink gets one end and is forgotten."""
 
     def __init__(self, shard: Shard, inc: str) -> None:
         self._shard = shard
@@ -46,57 +62,73 @@ class Waiting:
         """Has the store tell this process. Returns the unknown ids. Raises StoreUnavailable."""
         return await self._shard.runs.watch(namespace, self._inc, run_ids)
 
-    async def watch_all(self) -> list[str]:
-        """The same for every run waited for: entries of the outbox may have been lost."""
-        unknown: list[str] = []
+    async def watch_all(self) -> list[tuple[str, str]]:
+        """The same for every run waited for: entries of the outbox may have been lost.
+
+        Returns the unknown ones with their namespaces.
+        """
+        unknown: list[tuple[str, str]] = []
         for namespace, of_namespace in list(self._sinks.items()):
             run_ids = list(of_namespace)
             for first in range(0, len(run_ids), _WATCHED_AT_ONCE):
-                unknown += await self.watch(namespace, run_ids[first : first + _WATCHED_AT_ONCE])
+                page = await self.watch(namespace, run_ids[first : first + _WATCHED_AT_ONCE])
+                unknown += [(namespace, run_id) for run_id in page]
         return unknown
 
-    async def tell(self, entries: list[bytes], moved: Callable[[str], None]) -> bool:
+    def lose(self, runs: Iterable[tuple[str, str]]) -> None:
+        """The store knows these no more: who waits for one is told so, and asks again."""
+        for namespace, run_id in runs:
+            for sink in self._sinks.get(namespace, {}).pop(run_id, ()):
+                sink(None)
+
+    def tell(self, entries: list[bytes], moved: Callable[[str], None]) -> bool:
         """Tells what the outbox told; `moved` of each run that has moved without an end.
 
         Returns whether entries have been dropped before.
         """
-        told = [unpack(entry) for entry in entries]
-        dropped = [RESYNC] in told
-        for entry in told:
-            if entry[0] == MOVED:
-                moved(entry[1].decode())
-        ends = [entry for entry in told if entry[0] not in (RESYNC, MOVED)]
-        large = [end for end in ends if end[2] is False and end[0].decode() in self._sinks.get(end[5].decode(), ())]
-        if large:
-            outputs = await self._shard.runs.outputs([end[0].decode() for end in large])
-            for end, output in zip(large, outputs, strict=True):
-                end[2] = output
-        for end in ends:
-            if end[2] is False:
-                continue  # nobody waited for it then; who has come since will be told anew
+        dropped = False
+        for entry in entries:
+            end = unpack(entry)
+            if len(end) < _END_FIELDS:
+                if end[0] == MOVED:
+                    moved(end[1].decode())
+                else:
+                    dropped = True
+                continue
             of_namespace = self._sinks.get(end[5].decode())
-            if of_namespace and (sinks := of_namespace.pop(end[0].decode(), None)):
-                result = to_result(end)
+            run_id = end[0].decode()
+            if of_namespace and (sinks := of_namespace.pop(run_id, None)):
+                told = to_end(run_id, end)
                 for sink in sinks:
-                    sink(result)
+                    sink(told)
         return dropped
 
+    async def read(self, run_ids: Sequence[str]) -> list[run_pb2.RunResult | None]:
+        """The results of runs that have ended; None for one that is gone. Raises StoreUnavailable."""
+        ends = await self._shard.runs.ends(run_ids)
+        return [to_result(end) if end else None for end in ends]
+
     async def result(self, namespace: str, run_id: str, timeout_s: float | None) -> run_pb2.RunResult | None:
-        """Waits for one run. None: the namespace has no such run. Raises TimeoutError."""
-        future: asyncio.Future[run_pb2.RunResult] = asyncio.get_running_loop().create_future()
+        """Waits for one run. None: the namespace has no such run, or no more. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout_s is None else loop.time() + timeout_s
+        while True:
+            future: asyncio.Future[End | None] = loop.create_future()
 
-        def sink(result: run_pb2.RunResult) -> None:
-            if not future.done():
-                future.set_result(result)
+            def sink(end: End | None, future: asyncio.Future[End | None] = future) -> None:
+                if not future.done():
+                    future.set_result(end)
 
-        self.add(namespace, run_id, sink)
-        try:
-            if await self.watch(namespace, [run_id]):
-                return None
-            async with asyncio.timeout(timeout_s):
-                return await future
-        finally:
-            self.remove(namespace, run_id, sink)
+            self.add(namespace, run_id, sink)
+            try:
+                if await self.watch(namespace, [run_id]):
+                    return None
+                async with asyncio.timeout_at(deadline):
+                    end = await future
+            finally:
+                self.remove(namespace, run_id, sink)
+            if end is not None:
+                return end.result or (await self.read([run_id]))[0]
 
     def forget(self, namespace: str, run_ids: Iterable[str], sink: Sink) -> None:
         """A sink has gone, with all that it waited for."""
@@ -104,9 +136,17 @@ class Waiting:
             self.remove(namespace, run_id, sink)
 
 
+def to_end(run_id: str, end: list[Any]) -> End:
+    """An outbox entry, as it is passed on."""
+    output, failure = end[2], end[3]
+    if isinstance(output, int):
+        return End(run_id, None, output + _OVERHEAD_BYTES)
+    return End(run_id, to_result(end), len(output) + len(failure) + _OVERHEAD_BYTES)
+
+
 def to_result(end: list[Any]) -> run_pb2.RunResult:
-    """An outbox entry as a message."""
-    run, phase_code, output, failure, reason, _namespace = end
+    """An outbox entry with its output, as a message."""
+    run, phase_code, output, failure, reason, *_namespace = end
     phase = Phase(phase_code.decode())
     result = run_pb2.RunResult(run_id=run.decode(), status=STATUSES[phase])
     match phase:

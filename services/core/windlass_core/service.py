@@ -22,7 +22,7 @@ from windlass_core.pump import Backoff
 from windlass_core.randomness import mint_id
 from windlass_core.rpc.authentication import Authentication
 from windlass_core.rpc.guard import Guard
-from windlass_core.rpc.server import BindRefused, Server
+from windlass_core.rpc.server import BindRefused, Keepalive, Server
 from windlass_core.settings import ServiceSettings, SettingsRefused, read_settings
 from windlass_core.store.connection import StoreRefused, check_store
 from windlass_core.store.processes import ServiceName
@@ -63,7 +63,8 @@ class Service(ABC):
         self.inc = mint_id()
         self.shard = Shard(settings.store_url, settings.store_tls)
         self.authentication = Authentication(self.shard.tokens, required=settings.require_tokens)
-        self.server = Server(self.grpc_services, Guard(self.authentication), connection_age_s)
+        keepalive = Keepalive(settings.keepalive_interval, settings.keepalive_timeout)
+        self.server = Server(self.grpc_services, Guard(self.authentication), keepalive, connection_age_s)
         self._settings = settings
         self._told_load = 0
         self._told_at = 0.0

@@ -82,6 +82,20 @@ class ServiceSettings(BaseSettings):
         timedelta(seconds=15), description="a worker that is silent for so long has lost its work"
     )
     heartbeat_interval: Duration = Field(timedelta(seconds=5), description="how often a worker says that it is alive")
+    keepalive_interval: Duration = Field(
+        timedelta(seconds=20), description="a connection on which nothing comes is asked for a sign of life so often"
+    )
+    keepalive_timeout: Duration = Field(
+        timedelta(seconds=10), description="a connection that gives no sign of life for so long is broken off"
+    )
+    max_streams: int = Field(
+        5_000, ge=1, description="clients' sessions that one api, and workers that one dispatcher takes at once"
+    )
+    max_unread_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=64 * 1024,
+        description="bytes kept for a client or worker that reads slowly; what is over is fetched again later",
+    )
     shutdown_grace: Duration = Field(
         timedelta(seconds=10), description="how long open calls may take to end on SIGTERM"
     )
@@ -101,6 +115,8 @@ class ServiceSettings(BaseSettings):
     def _related(self) -> Self:
         if self.heartbeat_interval * 3 > self.session_ttl:
             raise ValueError("session_ttl must be at least three times heartbeat_interval")
+        if self.keepalive_interval < timedelta(seconds=1):
+            raise ValueError("keepalive_interval must be at least one second")
         return self
 
     @model_validator(mode="after")
@@ -153,6 +169,14 @@ class ApiSettings(ServiceSettings):
         timedelta(minutes=5),
         gt=timedelta(0),
         description="clients connect anew after about so long, so that replicas that came later get their share",
+    )
+    unread_timeout: Duration = Field(
+        timedelta(seconds=20), description="a client that reads nothing of what waits for it for so long is cut off"
+    )
+    max_unstored_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1,
+        description="bytes of submitted runs that wait for the store; while there are more, no further ones are read",
     )
 
 

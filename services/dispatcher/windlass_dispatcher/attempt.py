@@ -8,13 +8,21 @@ from windlass_core.domain.definition import Definition
 from windlass_core.failure import read_failure
 from windlass_core.rpc.portion import portion
 
+# As many as describe.lua gives.
+LATEST_FAILURES = 20
 # Of a run that has failed often the latest failures are told.
-_FAILURE_BYTES = 256 * 1024
+FAILURE_BYTES = 256 * 1024
+# Ids, names and numbers of one.
+_OVERHEAD_BYTES = 300
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One delivery. `spec` is None until a large one has been read from its run."""
+    """One delivery.
+
+    `spec` is None where it is large, and `failures` where there was no room for them: both are read from
+    the run when it is sent. `spec_bytes` is the spec's length in any case.
+    """
 
     run_id: str
     lease_id: str
@@ -25,23 +33,47 @@ class Attempt:
     execution_timeout_ms: int
     spec: bytes | None
     cancelled: bool
-    failures: list[bytes]
+    failures: list[bytes] | None
+    spec_bytes: int
     # Empty where nothing of the run is recorded.
     traceparent: str = ""
+
+    @property
+    def kept_bytes(self) -> int:
+        """What it takes up while it waits to be sent."""
+        return len(self.spec or b"") + sum(map(len, self.failures or ())) + _OVERHEAD_BYTES
+
+    @property
+    def wire_bytes(self) -> int:
+        """About what its assignment has, rather more than less."""
+        if self.failures is None:
+            failures = FAILURE_BYTES
+        else:
+            failures = min(sum(map(len, self.failures)), FAILURE_BYTES) if self.failures else 0
+        return self.spec_bytes + failures + _OVERHEAD_BYTES
+
+    def leave_in_store(self) -> None:
+        """Keeps what is small of it."""
+        self.spec = None
+        self.failures = None if self.number > 1 else []
 
 
 def to_attempt(entry: list[Any]) -> Attempt:
     """An attempt as scripts describe it."""
     run, lease, number, flow, version, created, timeout, spec, cancelled, failures, traceparent = entry
+    is_large = isinstance(spec, int)
     return Attempt(
         run.decode(), lease.decode(), number, flow.decode(), version.decode(), created, timeout,
-        spec or None, bool(cancelled), failures or [], traceparent.decode(),
+        None if is_large else spec or None, bool(cancelled), failures or [],
+        spec if is_large else len(spec or b""), traceparent.decode(),
     )  # fmt: skip
 
 
-def to_assignment(attempt: Attempt, definition: Definition | None) -> dispatch_pb2.Assignment:
+def to_assignment(
+    attempt: Attempt, spec_bytes: bytes, failures: list[bytes], definition: Definition | None
+) -> dispatch_pb2.Assignment:
     """The message for the worker."""
-    spec = run_pb2.RunSpec.FromString(attempt.spec or b"")
+    spec = run_pb2.RunSpec.FromString(spec_bytes)
     if spec.HasField("retry"):
         max_attempts = spec.retry.max_attempts or 1
     else:
@@ -57,8 +89,9 @@ def to_assignment(attempt: Attempt, definition: Definition | None) -> dispatch_p
         created_at_ms=attempt.created_ms,
         cancel_requested=attempt.cancelled,
     )
-    latest = portion(map(_read_briefly, reversed(attempt.failures)), _FAILURE_BYTES)
-    message.failures.extend(reversed(latest))
+    if failures:
+        latest = portion(map(_read_briefly, reversed(failures)), FAILURE_BYTES)
+        message.failures.extend(reversed(latest))
     return message
 
 

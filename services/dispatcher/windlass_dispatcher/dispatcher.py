@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2_grpc
 from windlass_core.definitions import DefinitionCache
-from windlass_core.domain.errors import EngineError, SessionReplaced, ShuttingDown, StoreUnavailable
+from windlass_core.domain.errors import EngineError, SessionReplaced, ShuttingDown, StoreUnavailable, TooMany
 from windlass_core.domain.limits import MAX_PAYLOAD_BYTES
 from windlass_core.domain.names import flow_task
 from windlass_core.pump import Pump
@@ -20,7 +20,7 @@ from windlass_core.rpc.status import abort
 from windlass_core.service import Service
 from windlass_core.settings import DispatcherSettings
 from windlass_core.store.scripts import unpack
-from windlass_dispatcher.attempt import to_assignment, to_attempt
+from windlass_dispatcher.attempt import LATEST_FAILURES, Attempt, to_assignment, to_attempt
 from windlass_dispatcher.enrolment import enrol, worker_id_taken
 from windlass_dispatcher.reports import Reports
 from windlass_dispatcher.session import (
@@ -54,6 +54,7 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         self._definitions = DefinitionCache(self.shard.definitions)
         self._reports = self._make_reports()
         self._streams: dict[str, Stream] = {}
+        self._connected = 0
         self._beats: Pump[tuple[Stream, Beat]] = Pump("heartbeat", self._beat_workers, most=200)
         dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(self, self.server.grpc)
 
@@ -85,18 +86,47 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
     ) -> None:
         """See dispatch_service.proto."""
         del request_iterator  # read through the context
-        session = WorkerSession(self._dispatcher_settings.accept_timeout.total_seconds())
-        stream = Stream(context, session, mint_id(), caller().namespace)
+        settings = self._dispatcher_settings
+        session = WorkerSession(settings.accept_timeout.total_seconds())
+        stream = Stream(context, session, mint_id(), caller().namespace, settings.max_unread_bytes)
+        refused: EngineError | None = None
+        self._connected += 1
         try:
             if self._leaving.is_set():
                 raise ShuttingDown("this dispatcher is shutting down: connect to another")
+            if self._connected > settings.max_streams:
+                most = settings.max_streams
+                raise TooMany(f"this dispatcher has {most} workers already (WINDLASS_MAX_STREAMS)", most)
             await stream.run(self)
         except EngineError as error:
             if stream.worker_id and not isinstance(error, ShuttingDown):
                 _log.warning("stream ended", worker=stream.worker_id, reason=str(error))
-            await abort(context, error)
+            refused = error
         finally:
-            await asyncio.shield(self._gone(stream))
+            self._connected -= 1
+            # The worker may take its time to read how its stream ended: its work does not wait for that.
+            gone = asyncio.create_task(self._gone(stream))
+            try:
+                if refused is not None:
+                    await abort(context, refused)
+            finally:
+                await asyncio.shield(gone)
+
+    async def prepare(self, stream: Stream, attempts: list[Attempt]) -> list[dispatch_pb2.Assignment]:
+        """See stream.Effects."""
+        large = [attempt.run_id for attempt in attempts if attempt.spec is None]
+        specs = iter(await self.shard.runs.specs(large) if large else ())
+        failed = [attempt.run_id for attempt in attempts if attempt.failures is None]
+        failures = iter(await self.shard.runs.latest_failures(failed, LATEST_FAILURES) if failed else ())
+        assignments = []
+        for attempt in attempts:
+            task = flow_task(attempt.flow)
+            definition = await self._definitions.version(stream.namespace, task, attempt.version)
+            spec = next(specs) if attempt.spec is None else attempt.spec
+            history = next(failures) if attempt.failures is None else attempt.failures
+            assignments.append(to_assignment(attempt, spec, history, definition))
+            attempt.failures = []  # they have served
+        return assignments
 
     async def carry_out(self, stream: Stream, effect: Effect) -> None:
         """See stream.Effects."""
@@ -143,15 +173,13 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
                 cancel_grace_ms=_ms(settings.cancel_grace),
             )
         )
-        await self._deliver(stream, enrolled.again)
+        stream.assign([to_attempt(entry) for entry in enrolled.again])
         if enrolled.cancelled:
             cancel = dispatch_pb2.Cancel(lease_ids=enrolled.cancelled, reason="cancelled")
             stream.send(cancel=cancel)
-        while stream.held_back:
-            held_back, stream.held_back = stream.held_back, []
-            for entry in held_back:
-                await self._pass_on(stream, entry)
-        stream.held_back = None
+        held_back, stream.held_back = stream.held_back, None
+        for entry in held_back:
+            self._pass_on(stream, entry)
         _log.info("worker connected", worker=hello.worker_id, name=hello.name, slots=hello.slots)
 
     async def _gone(self, stream: Stream) -> None:
@@ -179,9 +207,9 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
 
     async def _open_all(self, entries: list[bytes]) -> None:
         for entry in entries:
-            await self._open(unpack(entry))
+            self._open(unpack(entry))
 
-    async def _open(self, entry: list[Any]) -> None:
+    def _open(self, entry: list[Any]) -> None:
         _kind, worker, session, *_rest = entry
         stream = self._streams.get(worker.decode())
         if stream is None or stream.session_id != session.decode():
@@ -189,13 +217,13 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         if stream.held_back is not None:
             stream.held_back.append(entry)
         else:
-            await self._pass_on(stream, entry)
+            self._pass_on(stream, entry)
 
-    async def _pass_on(self, stream: Stream, entry: list[Any]) -> None:
+    def _pass_on(self, stream: Stream, entry: list[Any]) -> None:
         kind, _worker, _session, *rest = entry
         match kind:
             case b"assign":
-                await self._deliver(stream, rest[0])
+                stream.assign([to_attempt(entry) for entry in rest[0]])
             case b"cancel":
                 leases, reason = rest
                 message = dispatch_pb2.Cancel(lease_ids=[lease.decode() for lease in leases], reason=reason.decode())
@@ -204,24 +232,6 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
                 stream.end(SessionReplaced("the worker has connected to another dispatcher"))
             case _:
                 raise AssertionError(f"an inbox entry of kind {kind!r}")
-
-    async def _deliver(self, stream: Stream, entries: list[list[Any]]) -> None:
-        attempts = [to_attempt(entry) for entry in entries]
-        if not attempts:
-            return
-        large = [attempt for attempt in attempts if attempt.spec is None]
-        if large:
-            specs = await self.shard.runs.specs([attempt.run_id for attempt in large])
-            for attempt, spec in zip(large, specs, strict=True):
-                attempt.spec = spec
-        assignments = [
-            to_assignment(
-                attempt,
-                await self._definitions.version(stream.namespace, flow_task(attempt.flow), attempt.version),
-            )
-            for attempt in attempts
-        ]
-        stream.assign(attempts, assignments)
 
     async def _beat_workers(self, items: list[tuple[Stream, Beat]]) -> None:
         beats = [(s.worker_id, s.session_id, beat.lease_ids) for s, beat in items]
@@ -238,7 +248,7 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
     async def _release_unaccepted(self, stream: Stream) -> None:
         """A deaf worker's assignments go back; any other keeps its own until its session expires."""
         nothing = b""
-        await self.shard.runs.fail([(a.run_id, a.lease_id, "release", 0, nothing) for a in stream.session.unaccepted()])
+        await self.shard.runs.fail([(a.run_id, a.lease_id, "release", 0, nothing) for a in stream.unaccepted()])
 
 
 def _ms(duration: timedelta) -> int:

@@ -1,7 +1,8 @@
 """Owns one worker's connection: a reader, a writer, and what waits to be written.
 
 Everything that has gathered since the last write goes with the next one, in as few messages as
-there are kinds of it.
+there are kinds of it. What waits is bounded in bytes: past them assignments are kept without what the
+store has of them too. A worker that reads nothing is deaf: it is cut off, and its work given to others.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ from typing import Any, Protocol
 import grpc
 
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2
-from windlass_core.domain.errors import EngineError, ProtocolError, SessionReplaced
+from windlass_core.domain.errors import EngineError, SessionReplaced, SlowReader
+from windlass_core.rpc.outlet import CONFIRM_S, Outlet
 from windlass_dispatcher.attempt import Attempt
 from windlass_dispatcher.session import Effect, WorkerSession
 
@@ -19,14 +21,12 @@ Response = dispatch_service_pb2.ConnectResponse
 _EOF: Any = grpc.aio.EOF
 Context = grpc.aio.ServicerContext[dispatch_service_pb2.ConnectRequest, dispatch_service_pb2.ConnectResponse]
 
-# A worker that leaves so many messages unread is cut off.
-MAX_BACKLOG = 20_000
-# A timer that is later than this says that this process has stood still.
-_STOOD_STILL_S = 1.0
 # No work waits for an acknowledgement, only the worker's memory: so many, or so old, go out together.
 ACKS_AT_ONCE = 200
 ACK_DELAY_S = 0.02
+_ACK_BYTES = 40
 _ASSIGNMENT_BYTES_PER_MESSAGE = 2 * 1024 * 1024
+_ASSIGNMENTS_PER_MESSAGE = 1_000
 
 
 class Effects(Protocol):
@@ -36,12 +36,22 @@ class Effects(Protocol):
         """Does it, or puts it where it will be done."""
         ...
 
+    async def prepare(self, stream: "Stream", attempts: list[Attempt]) -> list[dispatch_pb2.Assignment]:
+        """The messages, with what the store alone still has. Raises StoreUnavailable."""
+        ...
+
 
 class Stream:
     """One connection of one worker."""
 
-    def __init__(self, context: Context, session: WorkerSession, session_id: str, namespace: str) -> None:
+    def __init__(
+        self, context: Context, session: WorkerSession, session_id: str, namespace: str, most_bytes: int
+    ) -> None:
         self.session = session
+        # So much of work waits to be written, and so much of answers besides the acknowledgements.
+        self.work_bytes = 0
+        self.answer_bytes = 0
+        self._most_bytes = most_bytes
         self.session_id = session_id
         self.namespace = namespace
         # What the inbox had for it before its Welcome was on its way; None: it is.
@@ -49,11 +59,12 @@ class Stream:
         # It did not accept in time: its unaccepted work is given to others.
         self.deaf = False
         self._context = context
-        self._out: deque[Any] = deque()
+        # Work, and messages with their sizes.
+        self._out: deque[Attempt | tuple[dict[str, Any], int]] = deque()
+        self._outlet: Outlet[Response] | None = None
         self._acks: list[dispatch_pb2.Ack] = []
         self._acks_due = False
         self._ack_timer: asyncio.TimerHandle | None = None
-        self._assignments: list[dispatch_pb2.Assignment] = []
         self._ready = asyncio.Event()
         self._ended: EngineError | None = None
         self._deaf_timer: asyncio.TimerHandle | None = None
@@ -69,48 +80,64 @@ class Stream:
         return self._ended is not None
 
     def send(self, **message: Any) -> None:
-        """Queues a message, after the assignments that were queued before it."""
+        """Queues a message, after the work that was queued before it."""
         if self.is_ending:
             return
-        self._seal_assignments()
-        self._out.append(message)
-        self._wake()
+        size = sum(part.ByteSize() for part in message.values())
+        self.answer_bytes += size
+        self._out.append((message, size))
+        self._ready.set()
+        self._check_room()
 
     def acknowledge(self, ack: dispatch_pb2.Ack) -> None:
         """Queues the answer for one attempt."""
         self._acks.append(ack)
         if len(self._acks) >= ACKS_AT_ONCE:
             self._send_acks()
+            self._check_room()
         elif self._ack_timer is None:
             loop = asyncio.get_running_loop()
             self._ack_timer = loop.call_later(ACK_DELAY_S, self._send_acks)
 
-    def assign(self, attempts: list[Attempt], assignments: list[dispatch_pb2.Assignment]) -> None:
+    def assign(self, attempts: list[Attempt]) -> None:
         """Queues work."""
         if self.is_ending:
             return  # the worker's next Hello has them delivered
-        loop = asyncio.get_running_loop()
-        self.session.deliver(attempts, loop.time())
-        self._assignments += assignments
-        if self._deaf_timer is None and (deadline := self.session.next_deadline()) is not None:
-            self._check_deaf_at(deadline)
-        self._wake()
+        for attempt in attempts:
+            if self.work_bytes + attempt.kept_bytes > self._most_bytes:
+                attempt.leave_in_store()
+            self.work_bytes += attempt.kept_bytes
+        self._out.extend(attempts)
+        self._ready.set()
+
+    def unaccepted(self) -> list[Attempt]:
+        """What the worker has not accepted, sent or not."""
+        return self.session.unaccepted() + [item for item in self._out if isinstance(item, Attempt)]
 
     def end(self, error: EngineError) -> None:
         """Ends the stream with an error, after what is queued."""
         if self._ended is None:
             self._ended = error
+        if self._outlet is not None:
+            self._outlet.hurry()
         self._send_acks()
 
     async def run(self, effects: Effects) -> None:
         """Reads and writes until either side ends. Raises the EngineError that ended it."""
+        outlet = self._outlet = Outlet(self._context, self.session.accept_timeout_s)
         reader = asyncio.create_task(self._read(effects))
-        writer = asyncio.create_task(self._write())
+        writer = asyncio.create_task(self._write(effects, outlet))
+        ends: set[asyncio.Future[None]] = {reader, writer, outlet.blocked}
         try:
-            done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if outlet.blocked in done:
+                self.deaf = self.deaf or self._ended is None
+                self._ended = self._ended or SlowReader("the worker does not read what it is sent: connect again")
+                raise self._ended
             for task in done:
                 task.result()
         finally:
+            outlet.close()
             reader.cancel()
             writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
@@ -123,21 +150,47 @@ class Stream:
             for effect in self.session.receive(message):
                 await effects.carry_out(self, effect)
 
-    async def _write(self) -> None:
+    async def _write(self, effects: Effects, outlet: Outlet[Response]) -> None:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            self._seal_assignments()
             while self._out or self._acks_due:
                 if self._out:
-                    await self._context.write(Response(**self._out.popleft()))
+                    await outlet.write(await self._next(effects))
                 if self._acks_due:
                     self._acks_due = False
                     acks, self._acks = self._acks, []
-                    await self._context.write(Response(acks=dispatch_pb2.Acks(acks=acks)))
-                self._seal_assignments()
+                    await outlet.write(Response(acks=dispatch_pb2.Acks(acks=acks)))
             if self._ended is not None:
                 raise self._ended
+
+    async def _next(self, effects: Effects) -> Response:
+        item = self._out[0]
+        if not isinstance(item, Attempt):
+            message, size = item
+            self._out.popleft()
+            self.answer_bytes -= size
+            return Response(**message)
+        attempts = self._take_attempts()
+        assignments = await effects.prepare(self, attempts)
+        self.session.deliver(attempts, asyncio.get_running_loop().time())
+        if self._deaf_timer is None and (deadline := self.session.next_deadline()) is not None:
+            self._check_deaf_at(deadline)
+        return Response(assignments=dispatch_pb2.Assignments(assignments=assignments))
+
+    def _take_attempts(self) -> list[Attempt]:
+        """As many of the next attempts as go into one message."""
+        taken: list[Attempt] = []
+        room = _ASSIGNMENT_BYTES_PER_MESSAGE
+        out = self._out
+        while out and isinstance(attempt := out[0], Attempt) and len(taken) < _ASSIGNMENTS_PER_MESSAGE:
+            room -= attempt.wire_bytes
+            if room < 0 and taken:
+                break
+            self.work_bytes -= attempt.kept_bytes
+            taken.append(attempt)
+            out.popleft()
+        return taken
 
     def _send_acks(self) -> None:
         if self._ack_timer is not None:
@@ -146,29 +199,15 @@ class Stream:
         self._acks_due = bool(self._acks)
         self._ready.set()
 
-    def _seal_assignments(self) -> None:
-        """Turns gathered assignments into messages, split by bytes."""
-        batch: list[dispatch_pb2.Assignment] = []
-        room = _ASSIGNMENT_BYTES_PER_MESSAGE
-        for assignment in self._assignments:
-            room -= assignment.ByteSize()
-            if room < 0 and batch:
-                self._out.append({"assignments": dispatch_pb2.Assignments(assignments=batch)})
-                batch, room = [], _ASSIGNMENT_BYTES_PER_MESSAGE
-            batch.append(assignment)
-        if batch:
-            self._out.append({"assignments": dispatch_pb2.Assignments(assignments=batch)})
-        self._assignments.clear()
+    def _check_room(self) -> None:
+        """Answers to a worker that asks and does not read: it has to ask again."""
+        if self.answer_bytes + len(self._acks) * _ACK_BYTES > self._most_bytes:
+            self.end(SlowReader("the worker does not read what it is sent: connect again"))
 
-    def _wake(self) -> None:
-        if len(self._out) > MAX_BACKLOG:
-            self.end(ProtocolError("the worker does not read what it is sent"))
-        self._ready.set()
+    def _check_deaf_at(self, due: float, *, confirming: bool = False) -> None:
+        self._deaf_timer = asyncio.get_running_loop().call_at(due, self._check_deaf, due, confirming)
 
-    def _check_deaf_at(self, time: float) -> None:
-        self._deaf_timer = asyncio.get_running_loop().call_at(time, self._check_deaf, time)
-
-    def _check_deaf(self, due: float) -> None:
+    def _check_deaf(self, due: float, confirming: bool) -> None:
         self._deaf_timer = None
         now = asyncio.get_running_loop().time()
         deadline = self.session.next_deadline()
@@ -176,9 +215,9 @@ class Stream:
             return
         if deadline > now:
             self._check_deaf_at(deadline)
-        elif now - due > _STOOD_STILL_S:
-            # Not the worker: what it has said may be here unread.
-            self._check_deaf_at(now + self.session.accept_timeout_s)
+        elif not confirming or now - due > CONFIRM_S:
+            # It may have been this process that stood still: what the worker has said may be here unread.
+            self._check_deaf_at(now + CONFIRM_S, confirming=True)
         else:
             self.deaf = True
             self.end(SessionReplaced("assignments were not accepted in time: connect again"))

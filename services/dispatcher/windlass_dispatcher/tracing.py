@@ -1,18 +1,18 @@
 """Owns the dispatcher's spans: `deliver` and `settle`, round the methods that do it."""
 
 import time
-from typing import Any
 
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
+from windlass.v1 import dispatch_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.names import flow_task
 from windlass_core.metrics import Metrics
 from windlass_core.store.runs import FailureVerdict
 from windlass_core.store.shard import Shard
 from windlass_core.tracing import Tracing
-from windlass_dispatcher.attempt import Attempt, to_attempt
+from windlass_dispatcher.attempt import Attempt
 from windlass_dispatcher.dispatcher import Dispatcher
 from windlass_dispatcher.reports import Completion, Failing, Reports
 from windlass_dispatcher.stream import Stream
@@ -32,13 +32,15 @@ class TracedDispatcher(Dispatcher):
         return tracing
 
     @override
-    async def _deliver(self, stream: Stream, entries: list[list[Any]]) -> None:
+    async def prepare(self, stream: Stream, attempts: list[Attempt]) -> list[dispatch_pb2.Assignment]:
+        """See stream.Effects."""
         begin_ns = time.time_ns()
-        await super()._deliver(stream, entries)
-        for attempt in map(to_attempt, entries):
+        assignments = await super().prepare(stream, attempts)
+        for attempt in attempts:
             if attempt.traceparent:
                 attributes = {**_of(attempt), "windlass.worker.id": stream.worker_id}
                 self._tracing.span("deliver", flow_task(attempt.flow), attempt.traceparent, begin_ns, attributes)
+        return assignments
 
 
 class TracedReports(Reports):

@@ -9,6 +9,8 @@
     ├── RunIdTaken          the id belongs to a run with another content
     ├── ProtocolError       a peer broke the protocol
     ├── SessionReplaced     the worker's session is no longer this one
+    ├── SlowReader          a peer does not read what it is sent
+    ├── TooMany             this replica has as many as it may have
     ├── NoDispatcher        none is alive
     ├── ShuttingDown        this replica is going away
     ├── StoreUnavailable    the store can't be reached for now
@@ -74,6 +76,18 @@ class ProtocolError(EngineError):
 
 class SessionReplaced(EngineError):
     """A newer connection of the same worker took over, or the session has expired."""
+
+
+class SlowReader(EngineError):
+    """A peer leaves unread what it is sent: it connects again, and asks for what it missed."""
+
+
+@dataclass(eq=False)
+class TooMany(EngineError):
+    """There are as many as `limit` already: another replica may have room, or this one later."""
+
+    limit: int
+    retry_after_ms: int = 1_000
 
 
 class NoDispatcher(EngineError):

@@ -1,9 +1,10 @@
 """Owns what each of our errors is on the wire: one table, a gRPC status and a typed detail."""
 
+import asyncio
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
 import structlog
@@ -13,9 +14,15 @@ from google.rpc.status_pb2 import Status
 from windlass.v1 import error_pb2, token_pb2
 from windlass_core.domain import errors
 from windlass_core.domain.access import Scope
+from windlass_core.rpc.outlet import Outlet
+from windlass_core.rpc.peer import cut_off
 
 _log = structlog.get_logger(__name__)
 
+# How long a peer may take to read how its call ended.
+UNREAD_STATUS_S = 5.0
+# The same for an answer, which may have 4 MiB and come by a slow line.
+UNREAD_ANSWER_S = 60.0
 _DETAILS = "grpc-status-details-bin"
 Code = grpc.StatusCode
 
@@ -28,6 +35,8 @@ STATUSES: dict[type[errors.EngineError], tuple[grpc.StatusCode, "error_pb2.Error
     errors.RunIdTaken: (Code.ALREADY_EXISTS, error_pb2.ERROR_REASON_RUN_ID_TAKEN),
     errors.ProtocolError: (Code.INVALID_ARGUMENT, error_pb2.ERROR_REASON_PROTOCOL),
     errors.SessionReplaced: (Code.FAILED_PRECONDITION, error_pb2.ERROR_REASON_PROTOCOL),
+    errors.SlowReader: (Code.RESOURCE_EXHAUSTED, error_pb2.ERROR_REASON_SLOW_READER),
+    errors.TooMany: (Code.RESOURCE_EXHAUSTED, error_pb2.ERROR_REASON_TOO_MANY),
     errors.NoDispatcher: (Code.UNAVAILABLE, error_pb2.ERROR_REASON_NO_DISPATCHER),
     errors.ShuttingDown: (Code.UNAVAILABLE, error_pb2.ERROR_REASON_SHUTTING_DOWN),
     errors.StoreUnavailable: (Code.UNAVAILABLE, error_pb2.ERROR_REASON_STORE_UNAVAILABLE),
@@ -61,14 +70,22 @@ def to_detail(error: errors.EngineError) -> error_pb2.ErrorDetail:
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: errors.EngineError) -> NoReturn:
-    """Ends the call with the error's status and detail."""
+    """Ends the call with the error's status and detail, and a peer that won't read them with its connection."""
     code = STATUSES[type(error)][0]
     number, _name = code.value
     status = Status(code=number, message=error.message)
     packed = AnyMessage()
     packed.Pack(to_detail(error))
     status.details.append(packed)
-    await context.abort(code, error.message, ((_DETAILS, status.SerializeToString()),))
+    try:
+        async with asyncio.timeout(UNREAD_STATUS_S):
+            await context.abort(code, error.message, ((_DETAILS, status.SerializeToString()),))
+    except TimeoutError:
+        # A status waits behind what the peer has not read, and it reads nothing. gRPC has no other
+        # way to end its call.
+        _log.warning("a peer does not read how its call ended: cutting it off", peer=context.peer())
+        cut_off(context.peer())
+        raise asyncio.CancelledError from None
 
 
 Q = TypeVar("Q")
@@ -76,17 +93,34 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
+def _see_it_read(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    """A peer that does not read its answer may not hold it, and its call, for as long as it likes."""
+    timer = asyncio.get_running_loop().call_later(UNREAD_ANSWER_S, cut_off, context.peer())
+    context.add_done_callback(lambda _context: timer.cancel())  # type: ignore[arg-type]  # the stubs want a class
+
+
+class Patient(Protocol):
+    """A servicer that says for how many seconds a peer may read nothing of a stream."""
+
+    @property
+    def unread_s(self) -> float:
+        """The seconds."""
+        ...
+
+
+P = TypeVar("P", bound=Patient)
+
+
 def streaming(
-    handler: Callable[[S, Q, grpc.aio.ServicerContext[Q, R]], AsyncGenerator[R, None]],
-) -> Callable[[S, Q, grpc.aio.ServicerContext[Q, R]], AsyncIterator[R]]:
-    """The same as `unary`, for a handler that yields its responses."""
+    handler: Callable[[P, Q, grpc.aio.ServicerContext[Q, R]], AsyncGenerator[R, None]],
+) -> Callable[[P, Q, grpc.aio.ServicerContext[Q, R]], AsyncIterator[R]]:
+    """The same as `unary`, for a handler that yields its responses. A peer that doesn't read them is cut off."""
 
     @functools.wraps(handler)
-    async def handle(self: S, request: Q, context: grpc.aio.ServicerContext[Q, R]) -> AsyncIterator[R]:
+    async def handle(self: P, request: Q, context: grpc.aio.ServicerContext[Q, R]) -> None:
         try:
             async with aclosing(handler(self, request, context)) as responses:
-                async for response in responses:
-                    yield response
+                await Outlet(context, self.unread_s).write_all(responses)
         except errors.EngineError as error:
             await abort(context, error)
         except Exception:
@@ -95,7 +129,7 @@ def streaming(
             _log.exception("call failed", method=handler.__name__)
             await context.abort(Code.INTERNAL, "the engine failed at this call; its log says why")
 
-    return handle
+    return handle  # type: ignore[return-value]  # gRPC takes both kinds, the stubs know the other one
 
 
 def unary(
@@ -106,7 +140,7 @@ def unary(
     @functools.wraps(handler)
     async def handle(self: S, request: Q, context: grpc.aio.ServicerContext[Q, R]) -> R:
         try:
-            return await handler(self, request, context)
+            response = await handler(self, request, context)
         except errors.EngineError as error:
             await abort(context, error)
         except Exception:
@@ -114,5 +148,7 @@ def unary(
                 raise
             _log.exception("call failed", method=handler.__name__)
             await context.abort(Code.INTERNAL, "the engine failed at this call; its log says why")
+        _see_it_read(context)
+        return response
 
     return handle

@@ -1,5 +1,6 @@
 """Owns what the Redis client's errors mean to the engine."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,9 +26,17 @@ _PASSING = ("MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED")
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turns the client's errors into StoreUnavailable and StoreFull; a script's own fault passes."""
+    """Turns the client's errors into StoreUnavailable and StoreFull; a script's own fault passes.
+
+    The client may return as if nothing had been when its caller was cancelled meanwhile; here the
+    cancelling is not lost. Use it inside a task.
+    """
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
     try:
         yield
+        if task and task.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
     except exceptions.OutOfMemoryError as error:
         raise StoreFull("the store's memory is full: new work is refused for now") from error
     except _UNREACHABLE as error:

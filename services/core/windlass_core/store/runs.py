@@ -157,17 +157,26 @@ class Runs:
         runs = [_to_run(i, values) for i, values in zip(run_ids, replies, strict=True)]
         return [r if r and r.flow.startswith(f"{namespace}|") else None for r in runs]
 
-    async def outputs(self, run_ids: Sequence[str]) -> list[bytes]:
-        """The outputs of runs that are known to have ended."""
-        return await self._field(run_ids, "o")
+    async def ends(self, run_ids: Sequence[str]) -> list[list[Any] | None]:
+        """How runs ended, as the outbox tells it but with any output whole; None for one that has been deleted."""
+        fields = [("HMGET", self._keys.run(run_id), "ph", "o", "cx") for run_id in run_ids]
+        last = [("LINDEX", self._keys.of("failures", run=run_id), -1) for run_id in run_ids]
+        replies = await self._reader.many([*fields, *last])
+        runs, failures = replies[: len(run_ids)], replies[len(run_ids) :]
+        return [
+            [run_id.encode(), phase, output or b"", failure or b"", reason or b""] if phase else None
+            for run_id, (phase, output, reason), failure in zip(run_ids, runs, failures, strict=True)
+        ]
 
     async def specs(self, run_ids: Sequence[str]) -> list[bytes]:
         """The specs of runs; empty for one that has been deleted."""
-        return await self._field(run_ids, "b")
-
-    async def _field(self, run_ids: Sequence[str], field: str) -> list[bytes]:
-        replies = await self._reader.many([("HGET", self._keys.run(run_id), field) for run_id in run_ids])
+        replies = await self._reader.many([("HGET", self._keys.run(run_id), "b") for run_id in run_ids])
         return [value or b"" for value in replies]
+
+    async def latest_failures(self, run_ids: Sequence[str], most: int) -> list[list[bytes]]:
+        """Of each run the latest failed attempts, oldest first, as scripts keep them."""
+        keys = [self._keys.of("failures", run=run_id) for run_id in run_ids]
+        return await self._reader.many([("LRANGE", key, -most, -1) for key in keys])
 
     async def failures(self, run_id: str) -> list[StoredFailure]:
         """The failed attempts of a run, oldest first."""

@@ -1,10 +1,11 @@
 -- So many of its last failures travel with an attempt.
 local LATEST_FAILURES = 20
 
--- What a dispatcher needs to know of an attempt. A large spec is false: it reads it from the run.
+-- What a dispatcher needs to know of an attempt. Of a large spec there is its length: it reads it
+-- from the run.
 local function describe(run, lease, attempt, r)
   local spec = r.b
-  if #spec > INLINE_BYTES then spec = false end
+  if #spec > INLINE_BYTES then spec = #spec end
   local failures = {}
   if attempt > 1 then failures = call('LRANGE', K.failures(run), -LATEST_FAILURES, -1) end
   return { run, lease, attempt, r.f, r.v, tonumber(r.c), tonumber(r.x) or 0, spec, r.cx ~= false, failures,

@@ -1,14 +1,14 @@
 -- The end of a run, of which those who wait for it are told. Needs `telling`.
 local INLINE_BYTES = 4096
 
--- What is told of an ended run: { run, phase, output, last failure, reason, namespace }. An output
--- too large to be copied about is false; the api reads it from the run.
+-- What is told of an ended run: { run, phase, output, last failure, reason, namespace }. Of an output
+-- too large to be copied about there is its length; the api reads it from the run.
 local function result_entry(run, phase, output, reason, flow)
   local failure = ''
   if phase == PHASE.FAILED then failure = call('LINDEX', K.failures(run), -1) or '' end
   -- A hole would make a map of the entry.
   output = output or ''
-  if #output > INLINE_BYTES then output = false end
+  if #output > INLINE_BYTES then output = #output end
   return cmsgpack.pack({ run, phase, output, failure, reason or '', namespace_of(flow) })
 end
 
