@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import exceptions
@@ -143,4 +143,38 @@ async def test_a_store_that_takes_no_writes_for_now_is_waited_for(shard: Shard) 
             await shard.scheduling.fire()
     finally:
         await shard.redis.config_set("min-replicas-to-write", 0)
+    assert (await shard.scheduling.fire()).count == 0
+
+
+async def test_a_connection_that_the_store_has_closed_is_replaced_unseen(shard: Shard) -> None:
+    """As after a restart of the store, or its `timeout`: what is asked next doesn't fail."""
+    assert (await shard.scheduling.fire()).count == 0
+    redis: Any = shard.redis
+    mine = await redis.client_id()
+    others = [client["id"] for client in await redis.client_list() if int(client["id"]) != mine]
+    assert others
+    for client in others:
+        await redis.execute_command("CLIENT", "KILL", "ID", client)
+    # The replies come after the ends of the connections that they speak of, and each through the loop.
+    await redis.ping()
+    assert (await shard.scheduling.fire()).count == 0
+
+
+async def test_a_store_that_stands_still_is_unavailable_in_the_end(shard: Shard) -> None:
+    """A reply that doesn't come ends the connection: the next command must not read it as its own."""
+    waiting = asyncio.create_task(shard._links.ask("BLMPOP", 0, 1, "box", "LEFT", patience_s=0.05))
+    with pytest.raises(exceptions.TimeoutError, match=r"no reply within 0\.05 s"):
+        await waiting
+    await shard.redis.rpush("box", "a")
+    assert await shard.pop("box", 1, timeout_s=30) == [b"a"]
+
+
+async def test_a_caller_that_gives_up_leaves_no_reply_behind(shard: Shard) -> None:
+    """Cancelled in the middle of a command, as at a service's end."""
+    waiting = asyncio.create_task(shard.pop("box", 1, timeout_s=30))
+    while not (await shard.redis.info("clients"))["blocked_clients"]:
+        assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     assert (await shard.scheduling.fire()).count == 0

@@ -4,15 +4,14 @@ import re
 from functools import cache
 from importlib.resources import files
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgpack
 from redis.exceptions import NoScriptError
 
+from windlass_core.store.connection import COMMAND_TIMEOUT_S
 from windlass_core.store.failures import store_errors
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
+from windlass_core.store.links import Links
 
 _INCLUDE = re.compile(r"^--!include (\w+)$", re.MULTILINE)
 _LUA = files("windlass_core.store") / "lua"
@@ -54,10 +53,10 @@ class Watcher:
 class Scripts:
     """The scripts of one shard, callable by name."""
 
-    def __init__(self, redis: "Redis", prefix: str) -> None:
-        self._redis: Any = redis
+    def __init__(self, links: Links, prefix: str) -> None:
+        self._links = links
         self._prefix = prefix
-        self._shas: dict[str, str] = {}
+        self._shas: dict[str, bytes] = {}
         self.watcher = Watcher()
 
     async def call(self, name: str, argument: object) -> Any:
@@ -67,10 +66,9 @@ class Scripts:
         with store_errors():
             sha = self._shas.get(name) or await self._load(name)
             try:
-                reply = await self._redis.execute_command("EVALSHA", sha, 1, self._prefix, packed)
+                reply = await self._run(sha, packed)
             except NoScriptError:
-                sha = await self._load(name)
-                reply = await self._redis.execute_command("EVALSHA", sha, 1, self._prefix, packed)
+                reply = await self._run(await self._load(name), packed)
         self.watcher.called(name, perf_counter() - asked)
         return unpack(reply)
 
@@ -81,7 +79,10 @@ class Scripts:
             self.watcher.traced(notes)
         return result
 
-    async def _load(self, name: str) -> str:
-        sha: str = await self._redis.script_load(script_text(name))
+    async def _run(self, sha: bytes, packed: bytes) -> Any:
+        return await self._links.ask("EVALSHA", sha, 1, self._prefix, packed, patience_s=COMMAND_TIMEOUT_S)
+
+    async def _load(self, name: str) -> bytes:
+        sha: bytes = await self._links.ask("SCRIPT", "LOAD", script_text(name), patience_s=COMMAND_TIMEOUT_S)
         self._shas[name] = sha
         return sha

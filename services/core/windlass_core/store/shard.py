@@ -1,13 +1,13 @@
 """Owns one shard: its keys, its connections, and the typed methods over its scripts."""
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from windlass_core.store.connection import connect
+from windlass_core.store.connection import MAX_CONNECTIONS, connect
 from windlass_core.store.definitions import Definitions
 from windlass_core.store.failures import store_errors
 from windlass_core.store.figures import FiguresReader
 from windlass_core.store.keys import Keys
+from windlass_core.store.links import Links
 from windlass_core.store.processes import Processes
 from windlass_core.store.reader import Reader
 from windlass_core.store.runs import Runs
@@ -32,8 +32,9 @@ class Shard:
         self.url = url
         self.keys = Keys(number)
         self.redis: Redis = connect(url, tls)
-        self._blocking: Any = connect(url, tls, blocking=True)
-        self.scripts = scripts = Scripts(self.redis, self.keys.prefix)
+        # Without a timeout of their own: each command brings its patience with it.
+        self._links = Links(connect(url, tls, blocking=True).connection_pool, MAX_CONNECTIONS)
+        self.scripts = scripts = Scripts(self._links, self.keys.prefix)
         self._reader = reader = Reader(self.redis)
         self.runs = Runs(reader, scripts, self.keys)
         self.workers = Workers(reader, scripts, self.keys)
@@ -49,8 +50,8 @@ class Shard:
         Raises StoreUnavailable.
         """
         with store_errors():
-            async with asyncio.timeout(timeout_s + _LATE_S):
-                reply: Any = await self._blocking.execute_command("BLMPOP", timeout_s, 1, key, "LEFT", "COUNT", count)
+            command = ("BLMPOP", timeout_s, 1, key, "LEFT", "COUNT", count)
+            reply: Any = await self._links.ask(*command, patience_s=timeout_s + _LATE_S)
         return reply[1] if reply else []
 
     async def ping(self) -> None:
@@ -59,5 +60,5 @@ class Shard:
 
     async def close(self) -> None:
         """Closes all connections. May be called twice."""
-        await self._blocking.aclose()
+        await self._links.close()
         await self.redis.aclose()
