@@ -24,15 +24,24 @@ local function next_flow(group)
   return level, flow
 end
 
--- The freest worker that a live dispatcher has, as id, free slots, session, dispatcher.
+-- Where workers are reached: their session and live dispatcher, as of this call; false: nowhere.
+local seats = {}
+
+local function seat_of(worker)
+  local session, dispatcher = unpack(call('HMGET', K.worker(worker), 'sid', 'disp'))
+  local alive = dispatcher and call('ZSCORE', K.presence('dispatcher'), dispatcher)
+  return alive and tonumber(alive) > now and { session = session, dispatcher = dispatcher }
+end
+
+-- The freest worker that can be reached, as id, free slots, seat.
 local function freest(group)
   while true do
     local top = call('ZREVRANGE', K.free(group), 0, 0, 'WITHSCORES')
-    if not top[1] then return nil end
-    local session, dispatcher = unpack(call('HMGET', K.worker(top[1]), 'sid', 'disp'))
-    local alive = dispatcher and call('ZSCORE', K.presence('dispatcher'), dispatcher)
-    if alive and tonumber(alive) > now then return top[1], tonumber(top[2]), session, dispatcher end
-    call('ZREM', K.free(group), top[1])
+    local worker, free = top[1], tonumber(top[2])
+    if not worker then return nil end
+    if seats[worker] == nil then seats[worker] = seat_of(worker) end
+    if seats[worker] then return worker, free, seats[worker] end
+    call('ZREM', K.free(group), worker)
   end
 end
 
@@ -42,21 +51,21 @@ local function claim(flow, level, lane, worker, room, leases)
   local attempts, held, taken = {}, {}, {}
   for i = 1, #popped, 2 do
     local run = popped[i]
-    local f = call('HMGET', K.run(run), 'ph', 'n', 'b', 'f', 'v', 'c', 'x', 'xs', 'cx', 'tp', 't')
+    local f = call('HMGET', K.run(run), 'ph', 'n', 'b', 'v', 'c', 'x', 'xs', 'cx', 'tp', 't')
     if f[1] == PHASE.READY then
       local lease = table.remove(leases)
       local attempt = (tonumber(f[2]) or 0) + 1
       call('HSET', K.run(run), 'ph', PHASE.LEASED, 'n', attempt, 'L', lease, 'wk', worker, 's', now)
-      if f[8] then
+      if f[7] then
         call('ZREM', K.timers(), 'start:' .. run)
         call('HDEL', K.run(run), 'xs')
       end
-      if f[7] then set_timer('stop:' .. run .. ':' .. lease, now + tonumber(f[7]) + STOP_GRACE) end
+      if f[6] then set_timer('stop:' .. run .. ':' .. lease, now + tonumber(f[6]) + STOP_GRACE) end
       held[#held + 1] = lease
       held[#held + 1] = run
       taken[#taken + 1] = lease
-      local r = { b = f[3], f = f[4], v = f[5], c = f[6], x = f[7], cx = f[9], tp = f[10] }
-      if r.tp then note_traced('queue', run, r.tp, r.f, attempt, f[11] or r.c) end
+      local r = { b = f[3], f = flow, v = f[4], c = f[5], x = f[6], cx = f[8], tp = f[9] }
+      if r.tp then note_traced('queue', run, r.tp, flow, attempt, f[10] or r.c) end
       attempts[#attempts + 1] = describe(run, lease, attempt, r)
     end
   end
@@ -77,7 +86,7 @@ local function match(group, leases)
   local given, visits = 0, 0
   while #leases > 0 and visits < VISITS do
     visits = visits + 1
-    local worker, free, session, dispatcher = freest(group)
+    local worker, free, seat = freest(group)
     if not worker then return given, false end
     local level, flow = next_flow(group)
     if not level then return given, false end
@@ -91,7 +100,7 @@ local function match(group, leases)
     end
     if #attempts > 0 then
       given = given + #attempts
-      call('RPUSH', K.inbox(dispatcher), cmsgpack.pack({ 'assign', worker, session, attempts }))
+      call('RPUSH', K.inbox(seat.dispatcher), cmsgpack.pack({ 'assign', worker, seat.session, attempts }))
       if free > #attempts then
         call('ZADD', K.free(group), free - #attempts, worker)
       else
@@ -99,17 +108,12 @@ local function match(group, leases)
       end
     end
   end
-  return given, is_waiting(group)
+  return given, call('EXISTS', K.free(group)) == 1 and is_waiting(group)
 end
 
 -- Matches the groups at once as far as the leases go, and leaves the rest to the scheduler.
 local function match_now(groups, leases)
   for group in pairs(groups) do
-    local more = true
-    if #leases > 0 then
-      local _
-      _, more = match(group, leases)
-    end
-    if more then mark_dirty(group) end
+    if #leases == 0 or select(2, match(group, leases)) then mark_dirty(group) end
   end
 end
