@@ -95,10 +95,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	delay, avoid, welcomed := firstDelay, "", false
 	for {
 		began := time.Now()
+		greeted := false
 		addresses, err := w.dispatchers(avoid)
 		for _, address := range addresses {
 			avoid = address
-			greeted := false
 			greeted, err = w.serve(address)
 			welcomed = welcomed || greeted
 			if greeted || w.hasLeft() {
@@ -108,7 +108,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		if w.hasLeft() {
 			return nil
 		}
-		if !welcomed && refused(err) {
+		if !greeted && refused(err, welcomed) {
 			return typed(err)
 		}
 		slog.Warn("not connected; trying on", "last", avoid, "reason", err)
@@ -146,10 +146,11 @@ func (w *Worker) hasLeft() bool {
 	}
 }
 
-// refused: said before the first welcome, these will be said again.
-func refused(err error) bool {
+// refused: said before the welcome, these will be said again; but a Hello that was once taken is no mistake.
+func refused(err error, welcomed bool) bool {
 	code := status.Code(err)
-	return code == codes.InvalidArgument || code == codes.Unauthenticated || code == codes.PermissionDenied
+	return code == codes.Unauthenticated || code == codes.PermissionDenied ||
+		(code == codes.InvalidArgument && !welcomed)
 }
 
 // dispatchers asks the api where to connect; the address to avoid comes last.

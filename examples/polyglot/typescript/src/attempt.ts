@@ -1,6 +1,6 @@
 // Owns how a task is executed, and how what became of it is told.
 
-import type { Assignment, Report } from "./gen/windlass/v1/dispatch.js";
+import { type Assignment, type Report, TaskLog } from "./gen/windlass/v1/dispatch.js";
 
 const MESSAGE_BYTES = 16 * 1024; // of a failure's message and of a log line
 const TRACEBACK_BYTES = 32 * 1024;
@@ -80,10 +80,10 @@ export class Attempt {
     return { acceptedLeaseIds: [], completed: [], failed: [{ leaseId, runId, failure, released }] };
   }
 
-  line(level: Level, message: string) {
+  line(level: Level, message: string): TaskLog {
     const { leaseId, runId, attempt } = this.assignment;
-    const loggedAtMs = BigInt(Date.now());
-    return { runId, leaseId, lines: [{ loggedAtMs, level, message: cut(message, MESSAGE_BYTES), attempt }] };
+    const line = { loggedAtMs: BigInt(Date.now()), level, message: cut(message, MESSAGE_BYTES), attempt };
+    return TaskLog.fromPartial({ runId, leaseId, lines: [line] });
   }
 }
 

@@ -70,16 +70,17 @@ export class Worker {
     let [delay, avoid, welcomed] = [FIRST_DELAY_MS, "", false];
     while (!this.hasLeft) {
       const began = performance.now();
-      let lost: unknown;
+      let [lost, greeted]: [unknown, boolean] = [undefined, false];
       for (const address of await this.#dispatchers(avoid).catch((error: unknown) => ((lost = error), []))) {
         avoid = address;
         this.#session = new Session(this, address);
         lost = await this.#session.serve();
-        welcomed ||= this.#session.greeted;
-        if (this.#session.greeted || this.hasLeft) break;
+        greeted = this.#session.greeted;
+        welcomed ||= greeted;
+        if (greeted || this.hasLeft) break;
       }
       if (this.hasLeft) return;
-      if (!welcomed && refused(lost)) throw lost;
+      if (!greeted && refused(lost, welcomed)) throw lost;
       console.error(`not connected, last to ${avoid || "none"} (${String(lost)}); trying on`);
       if (performance.now() - began > GOOD_AFTER_MS) delay = FIRST_DELAY_MS;
       await this.#until(() => this.hasLeft, Math.random() * delay);
@@ -304,8 +305,9 @@ export class Worker {
 
 const cancelled = (reason: string) => new TaskError("RunCancelled", `the run was cancelled: ${reason}`);
 
-/** Said before the first welcome, these will be said again. */
-function refused(error: unknown): boolean {
+/** Said before the welcome, these will be said again; but a Hello that was once taken is no mistake. */
+function refused(error: unknown, welcomed: boolean): boolean {
   const { code } = error as Partial<ServiceError>;
-  return code === status.INVALID_ARGUMENT || code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED;
+  const token = code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED;
+  return token || (code === status.INVALID_ARGUMENT && !welcomed);
 }
