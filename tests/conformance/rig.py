@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import grpc
 from tests.conformance import work
 from tests.conformance.worker_program import WorkerProgram
 from tests.support.loopback_server import Changes
-from tests.support.scripted_dispatcher import ScriptedApi, ScriptedDispatcher
+from tests.support.scripted_dispatcher import Door, ScriptedApi, ScriptedDispatcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 #: Seconds that a worker may take for what is waited for, its start included, unless it is said otherwise.
 PATIENCE = 15.0
-TOKEN = "wlt_conformance"  # noqa: S105 - nobody's
 SLOTS = 4
 
 
@@ -32,7 +32,9 @@ class Rig:
         """Use `rig`."""
         self._command = command
         self._changes = Changes(patience)
-        self.api = ScriptedApi(self._changes)  # type: ignore[abstract] # the other calls are not made
+        self.token = f"wlt_{secrets.token_urlsafe(32)}"
+        self._door = Door(self._changes, self.token)
+        self.api = ScriptedApi(self._changes, self._door)  # type: ignore[abstract] # the other calls are not made
         self.dispatchers: list[ScriptedDispatcher] = []
         self.workers: list[WorkerProgram] = []
 
@@ -43,7 +45,7 @@ class Rig:
 
     async def add_dispatcher(self) -> ScriptedDispatcher:
         """Start a dispatcher, and have the api name it after the others."""
-        dispatcher = ScriptedDispatcher(self._changes)
+        dispatcher = ScriptedDispatcher(self._changes, self._door)
         # Short, so that no case waits for long; and still far from what a busy machine mistakes.
         dispatcher.welcome.heartbeat_interval_ms = 1_000
         dispatcher.welcome.session_ttl_ms = 10_000
@@ -60,7 +62,7 @@ class Rig:
         """
         variables = {
             "WINDLASS_API_ADDRESS": self.api.server.address,
-            "WINDLASS_TOKEN": TOKEN,
+            "WINDLASS_TOKEN": self.token,
             "CONFORMANCE_SLOTS": str(slots),
             **environment,
         }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from tests.support.loopback_server import Changes, LoopbackServer
-from tests.support.scripted_dispatcher import ScriptedApi, ScriptedDispatcher
+from tests.support.scripted_dispatcher import Door, ScriptedApi, ScriptedDispatcher
 from windlass.config import ClientConfig
 from windlass.transport.io_thread import io_thread
 from windlass.v1 import dispatch_pb2
@@ -30,8 +30,8 @@ class FakeDispatcher:
     def __init__(self) -> None:
         self._changes = Changes()
         #: What it answers, and whether.
-        self.script = ScriptedDispatcher(self._changes)
-        self.api = ScriptedApi(self._changes)  # type: ignore[abstract] # the other calls are not made
+        self.script = ScriptedDispatcher(self._changes, Door(self._changes))
+        self.api = ScriptedApi(self._changes, Door(self._changes))  # type: ignore[abstract] # the other calls are not made
         self._server = LoopbackServer(self.script.add_to, self.api.add_to)
 
     @property

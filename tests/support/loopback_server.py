@@ -27,6 +27,8 @@ class Changes:
 
     def __init__(self, patience: float = PATIENCE) -> None:
         self.patience = patience
+        #: Told with whatever has not come: what may be the reason.
+        self.hint = ""
         self._event = asyncio.Event()
         self._hopeless = ""
 
@@ -49,7 +51,7 @@ class Changes:
                     self._event.clear()
                     await self._event.wait()
         except TimeoutError:
-            raise NotSeen(f"not within {self.patience:g} s: {what}") from None
+            raise NotSeen(f"not within {self.patience:g} s: {what}{self.hint}") from None
 
 
 class LoopbackServer:

@@ -36,6 +36,26 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
+class Door:
+    """Who is let in: everybody, or whoever has the token.
+
+    Other programs of this machine may still look for a server that had the port before.
+    """
+
+    def __init__(self, changes: Changes, token: str = "") -> None:
+        """Let everybody in, or those with the token."""
+        self._changes = changes
+        self._token = token
+
+    async def admit(self, context: Context) -> dict[str, str | bytes]:
+        """Return the call's metadata, or end the call of a stranger."""
+        metadata = dict(context.invocation_metadata() or ())
+        if self._token and metadata.get("authorization") != f"Bearer {self._token}":
+            self._changes.hint = " (a call came without the token, and was refused)"
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing, or another one")
+        return metadata
+
+
 def assignment(task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_pb2.Assignment:
     """An attempt with a lease and a run of its own."""
     number = next(_numbers)
@@ -51,12 +71,14 @@ def assignment(task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_
 class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
     """One dispatcher. What it does by itself can be switched off."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, door: Door) -> None:
         self.server = LoopbackServer(self.add_to)
         self.links: list[Link] = []
         self.welcomes = True
         self.acknowledges = True
         self.answers_heartbeats = True
+        #: What the answers to heartbeats that name them call lost.
+        self.lost_leases: set[str] = set()
         #: End every stream that is opened with this status.
         self.refuse: grpc.StatusCode | None = None
         #: When streams were refused, in seconds of the loop's clock.
@@ -70,6 +92,7 @@ class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
             cancel_grace_ms=0,
         )
         self._changes = changes
+        self._door = door
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve on this server."""
@@ -98,11 +121,12 @@ class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
         self, request_iterator: AsyncIterator[ConnectRequest], context: Context
     ) -> AsyncIterator[ConnectResponse]:
         """Note requests, give answers."""
+        metadata = await self._door.admit(context)
         if self.refuse is not None:
             self.refused_at.append(asyncio.get_running_loop().time())
             self._changes.note()
             await context.abort(self.refuse, "refused")
-        link = Link(dict(context.invocation_metadata() or ()), self._changes)
+        link = Link(metadata, self._changes)
         self.links.append(link)
         reader = asyncio.get_running_loop().create_task(self._read(request_iterator, link))
         try:
@@ -134,19 +158,22 @@ class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 if leases:
                     link.acknowledge(*leases)
             case "heartbeat" if self.answers_heartbeats:
-                link.say(heartbeat_answer=dispatch_pb2.HeartbeatAnswer(sequence=request.heartbeat.sequence))
+                beat = request.heartbeat
+                lost = self.lost_leases.intersection(beat.lease_ids)
+                link.say(heartbeat_answer=dispatch_pb2.HeartbeatAnswer(sequence=beat.sequence, lost_lease_ids=lost))
 
 
 class ScriptedApi(worker_service_pb2_grpc.WorkerServiceServicer, run_service_pb2_grpc.RunServiceServicer):
     """What a worker needs of an api: the dispatchers alive, and cancelling a run."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, door: Door) -> None:
         self.server = LoopbackServer(self.add_to)
         self.addresses: list[str] = []
-        #: The metadata of each call of ListDispatchers.
-        self.asked: list[dict[str, str | bytes]] = []
+        #: How often it was asked for the dispatchers.
+        self.asked = 0
         self.cancelled_runs: list[str] = []
         self._changes = changes
+        self._door = door
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve on this server."""
@@ -158,7 +185,8 @@ class ScriptedApi(worker_service_pb2_grpc.WorkerServiceServicer, run_service_pb2
         self, request: worker_service_pb2.ListDispatchersRequest, context: Context
     ) -> worker_service_pb2.ListDispatchersResponse:
         """Name the dispatchers."""
-        self.asked.append(dict(context.invocation_metadata() or ()))
+        await self._door.admit(context)
+        self.asked += 1
         self._changes.note()
         if not self.addresses:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "no dispatcher is alive")

@@ -20,8 +20,9 @@ _ENDS = (
     grpc.StatusCode.OK,
 )
 
-# Enough that random pauses can't all be short.
-_ATTEMPTS = 8
+# More than random pauses that grow can give room for in the time.
+_TOO_MANY = 14
+_WITHIN_MS = 3_000
 
 
 @case
@@ -57,9 +58,9 @@ async def waits_between_attempts_to_connect(rig: Rig) -> None:
     rig.dispatcher.refuse = grpc.StatusCode.UNAVAILABLE
     link.end()
     refused = rig.dispatcher.refused_at
-    await rig.until(lambda: len(refused) >= _ATTEMPTS, f"attempt {_ATTEMPTS} to connect")
-    seconds = refused[_ATTEMPTS - 1] - refused[0]
-    assert seconds > 0.5, f"connected {_ATTEMPTS} times within {seconds * 1000:.0f} ms"
+    await rig.until(lambda: refused, "an attempt to connect")
+    await rig.let_time_pass(_WITHIN_MS)
+    assert len(refused) < _TOO_MANY, f"connected {len(refused)} times within {_WITHIN_MS} ms"
     rig.dispatcher.refuse = None
     await rig.execute_for(await rig.dispatcher.link(2), 1)
 

@@ -60,7 +60,7 @@ async def new_work_is_handed_back(rig: Rig) -> None:
 async def waits_for_its_acknowledgements(rig: Rig) -> None:
     """A worker does not leave before its results are acknowledged."""
     rig.dispatcher.acknowledges = False
-    rig.dispatcher.welcome.heartbeat_interval_ms = 200
+    rig.dispatcher.welcome.heartbeat_interval_ms = 500
     worker = await rig.start_worker()
     link = await rig.dispatcher.link(1)
     attempt = work.echo()
