@@ -39,6 +39,9 @@ compose-test: install ## deploy/compose.yaml with real Docker: scaled, killed, t
 polyglot: install ## build the Go and TypeScript examples and have them work with each other and Python
 	@$(BIN)/python -m examples.polyglot $(ARGS)
 
+traces: install ## one connected trace in a real back end, Arize Phoenix; ARGS=--keep leaves it up
+	@$(BIN)/python -m examples.tracing $(ARGS)
+
 bench: install ## measure against Celery, dramatiq and saq; QUICK=1 for two minutes
 	@QUICK="$(QUICK)" $(BIN)/python -m bench $(ARGS)
 
@@ -80,5 +83,5 @@ clean: ## remove what was made here, .venv too
 	@rm -rf .cache $(addprefix examples/polyglot/,go/gen go/bin typescript/node_modules typescript/src/gen typescript/dist)
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install demo test test-long conformance compose-test polyglot bench proto format lint types docs \
+.PHONY: help install demo test test-long conformance compose-test polyglot traces bench proto format lint types docs \
 	docs-check stubs-check verify changelog clean

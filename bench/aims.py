@@ -61,5 +61,7 @@ AIMS = (
     Aim("drain with many queued in its lane, × few", "at least", 0.75, _study("backlog.drain_ratio")),
     Aim("store bytes per queued run", "at most", 800, _study("backlog.bytes_per_run")),
     Aim("1,000 workers, × 1 worker", "at least", 0.8, _study("workers.ratio")),
+    Aim("throughput by CPU, bulk, 1 % traced × no traces", "at least", 0.95, _study("tracing.bulk_ratio")),
+    Aim("throughput by CPU, single, 1 % traced × no traces", "at least", 0.95, _study("tracing.singles_ratio")),
     Aim("bulk, × bare path", "at least", 0.4, _times_bare("bulk.tasks_per_s")),
 )

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from windlass import ClientConfig, Context, Task, Windlass
+from windlass.instrumentation import follow_environment
 
 
 class Photo(BaseModel):
@@ -24,6 +25,7 @@ class Application:
 
     def __init__(self, api_address: str) -> None:
         self.app = app = Windlass(config=ClientConfig(api_address=api_address))
+        follow_environment(app)
 
         @app.task(name="noop")
         async def noop(input: Photo, ctx: Context) -> dict[str, Any]:

@@ -71,6 +71,7 @@ async def test_a_run_is_one_trace_through_all_services(
     for span in spans:
         if span.name.endswith(" greet"):
             assert span.attributes["messaging.system"] == "windlass"
+            assert span.attributes["windlass.service"] == span.service
             assert span.attributes["messaging.destination.name"] == "greet"
             assert span.attributes["messaging.operation.name"] == span.name.split()[0]
             assert span.begin <= span.end

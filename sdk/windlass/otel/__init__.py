@@ -12,7 +12,6 @@ names an OTLP endpoint. Nothing of OpenTelemetry is imported by anything but thi
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -21,6 +20,7 @@ from windlass.instrumentation import is_wanted
 from windlass.otel.log_records import correlate_log_records
 from windlass.otel.processing import TracedRunner
 from windlass.otel.sending import TracedCaller
+from windlass.otel.spans import Spans
 
 if TYPE_CHECKING:
     from windlass.client import Windlass
@@ -37,24 +37,24 @@ def instrument(app: Windlass, tracer_provider: trace.TracerProvider | None = Non
     attempt executes carry `trace_id` and `span_id`. Call it before the app is used.
     """
     provider = tracer_provider or _provider_of_the_program()
-    app.instrumented_by(_Traces(provider.get_tracer("windlass", version("windlass"))))
+    app.instrumented_by(_Traces(Spans(provider)))
     correlate_log_records()
 
 
 class _Traces:
     """See windlass.instrumentation.Instrumentation."""
 
-    def __init__(self, tracer: trace.Tracer) -> None:
-        """Make spans with this tracer."""
-        self._tracer = tracer
+    def __init__(self, spans: Spans) -> None:
+        """Begin spans so."""
+        self._spans = spans
 
     def caller(self, *arguments: Any) -> TracedCaller:
         """Make a caller that traces."""
-        return TracedCaller(self._tracer, *arguments)
+        return TracedCaller(self._spans, *arguments)
 
     def runner(self, *arguments: Any) -> TracedRunner:
         """Make a runner that traces."""
-        return TracedRunner(self._tracer, *arguments)
+        return TracedRunner(self._spans, *arguments)
 
 
 def _provider_of_the_program() -> trace.TracerProvider:

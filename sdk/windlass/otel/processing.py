@@ -17,8 +17,9 @@ from windlass.worker.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
 
+    from windlass.otel.spans import Spans
     from windlass.v1 import run_pb2
     from windlass.worker.outcome import FailedAttempt, Outcome
 
@@ -46,10 +47,10 @@ class TracedRunner(Runner):
 
     attempt_type = TracedAttempt
 
-    def __init__(self, tracer: Tracer, *arguments: Any) -> None:
-        """Take a Runner's arguments after the tracer."""
+    def __init__(self, spans: Spans, *arguments: Any) -> None:
+        """Take a Runner's arguments after what begins spans."""
         super().__init__(*arguments)
-        self._tracer = tracer
+        self._spans = spans
 
     @override
     async def _run_on_loop(self, attempt: Attempt) -> None:
@@ -76,12 +77,12 @@ class TracedRunner(Runner):
         creation = propagation.read(attempt.spec)
         if creation is not None and not creation.get_span_context().trace_flags.sampled:
             return creation  # what hangs below it is not recorded either
-        span = self._tracer.start_span(
+        span = self._spans.begin(
             f"process {attempt.task.name}",
-            context=contexts.Context() if creation is None else set_span_in_context(creation, contexts.Context()),
-            kind=SpanKind.CONSUMER,
-            attributes=conventions.of_attempt(attempt.context),
-            links=None if creation is None else [Link(creation.get_span_context())],
+            SpanKind.CONSUMER,
+            conventions.of_attempt(attempt.context),
+            contexts.Context() if creation is None else set_span_in_context(creation, contexts.Context()),
+            None if creation is None else [Link(creation.get_span_context())],
         )
         if isinstance(attempt, TracedAttempt):
             attempt.span = span

@@ -17,9 +17,10 @@ from windlass.otel import conventions, propagation
 from windlass.transport.call import Pending
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
 
     from windlass.calling import Request
+    from windlass.otel.spans import Spans
     from windlass.transport.call import Answer, Call, Wakeups
     from windlass.v1 import run_service_pb2
 
@@ -27,17 +28,17 @@ if TYPE_CHECKING:
 class TracedCaller(Caller):
     """A caller that says what it sends."""
 
-    __slots__ = ("_tracer",)
+    __slots__ = ("_spans",)
 
-    def __init__(self, tracer: Tracer, *arguments: Any) -> None:
-        """Take a Caller's arguments after the tracer."""
+    def __init__(self, spans: Spans, *arguments: Any) -> None:
+        """Take a Caller's arguments after what begins spans."""
         super().__init__(*arguments)
-        self._tracer = tracer
+        self._spans = spans
 
     @override
     def with_request(self, request: Request) -> Caller:
         """See Caller."""
-        return TracedCaller(self._tracer, self._session, self._name, self._definition, self._decode, request)
+        return TracedCaller(self._spans, self._session, self._name, self._definition, self._decode, request)
 
     @override
     def _send(self, submissions: list[run_service_pb2.RunSubmission], call: Call, *, result: bool) -> list[Pending]:
@@ -65,11 +66,8 @@ class TracedCaller(Caller):
     def _start(self, operation: str, submissions: list[run_service_pb2.RunSubmission]) -> Span:
         if not submissions:
             return INVALID_SPAN
-        return self._tracer.start_span(
-            f"{operation} {self._name}",
-            kind=SpanKind.PRODUCER,
-            attributes=conventions.of_submissions(operation, submissions),
-        )
+        attributes = conventions.of_submissions(operation, submissions)
+        return self._spans.begin(f"{operation} {self._name}", SpanKind.PRODUCER, attributes)
 
 
 class _Sending:

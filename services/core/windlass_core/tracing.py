@@ -32,7 +32,8 @@ class Tracing:
     """The spans of one process."""
 
     def __init__(self, service: str, incarnation: str) -> None:
-        resource = Resource.create({"service.name": f"windlass-{service}", "service.instance.id": incarnation})
+        self._service = f"windlass-{service}"
+        resource = Resource.create({"service.name": self._service, "service.instance.id": incarnation})
         self._provider = TracerProvider(resource=resource)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("windlass.engine")
@@ -56,6 +57,8 @@ class Tracing:
             kind=kind,
             start_time=begin_ns,
             attributes={
+                # Its resource says so too, which not every back end shows.
+                "windlass.service": self._service,
                 "messaging.system": "windlass",
                 "messaging.destination.name": workflow,
                 "messaging.operation.name": operation,

@@ -14,7 +14,6 @@ from typing_extensions import override
 from windlass.v1 import run_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreUnavailable
-from windlass_core.domain.names import DEFAULT_NAMESPACE
 from windlass_core.http_door import Readiness
 from windlass_core.judgement import judge, policy_of
 from windlass_core.metrics import Metrics
@@ -81,7 +80,7 @@ class Scheduler(Service):
     @override
     async def measure(self, metrics: Metrics) -> None:
         """See Service. What the store knows is told by one process: whoever owns the shard."""
-        metrics.store.figures = await self.shard.figures.read([DEFAULT_NAMESPACE]) if self._owner.is_set() else None
+        metrics.store.figures = await self.shard.figures.read() if self._owner.is_set() else None
 
     @override
     async def leave(self) -> None:

@@ -52,9 +52,12 @@ class FiguresReader:
         self._workers = workers
         self._keys = keys
 
-    async def read(self, namespaces: list[str]) -> Figures:
-        """The figures of these namespaces, and of the store."""
-        memory, (seconds, micros) = await self._reader.many([("INFO", "memory"), ("TIME",)])
+    async def read(self) -> Figures:
+        """The figures of all namespaces, and of the store."""
+        memory, (seconds, micros), members = await self._reader.many(
+            [("INFO", "memory"), ("TIME",), ("SMEMBERS", self._keys.of("namespaces"))]
+        )
+        namespaces = sorted(member.decode() for member in members)
         now_ms = int(seconds) * 1000 + int(micros) / 1000
         told = memory if isinstance(memory, dict) else {}
         return Figures(

@@ -66,6 +66,7 @@ FAMILIES = (
     # Definitions
     Family("definitions", "d:{ns}", "hash", "workflow name → current version", "always"),
     Family("versions", "dv:{ns}", "hash", "name@version → registered ms, definition", "always"),
+    Family("namespaces", "nss", "set", "namespaces that ever registered a workflow", "always"),
     Family("epoch", "epoch", "string", "counts changes of definitions", "always"),
     # Tokens
     Family("token", "tok:{token}", "hash", "a token; fields below", "until 30 days after its end"),

@@ -38,6 +38,7 @@ function K.inbox(inc) return P .. 'inbox:' .. inc end
 function K.outbox(inc) return P .. 'out:' .. inc end
 function K.definitions(ns) return P .. 'd:' .. ns end
 function K.versions(ns) return P .. 'dv:' .. ns end
+function K.namespaces() return P .. 'nss' end
 function K.epoch() return P .. 'epoch' end
 function K.token(token) return P .. 'tok:' .. token end
 function K.tokens(ns) return P .. 'toks:' .. ns end

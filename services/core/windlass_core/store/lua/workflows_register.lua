@@ -17,5 +17,8 @@ for _, item in ipairs(definitions) do
     call('HSETNX', K.versions(namespace), name .. '@' .. version, cmsgpack.pack({ now, definition }))
   end
 end
-if changed then return cmsgpack.pack(call('INCR', K.epoch())) end
+if changed then
+  call('SADD', K.namespaces(), namespace)
+  return cmsgpack.pack(call('INCR', K.epoch()))
+end
 return cmsgpack.pack(tonumber(call('GET', K.epoch()) or 0))
