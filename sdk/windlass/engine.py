@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 from windlass.exceptions import EngineNotInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -37,6 +37,9 @@ class LocalCluster(Protocol):
 
     def start(self) -> None:
         """Return when all of it takes work."""
+
+    def supervise(self, say: Callable[[str], None]) -> None:
+        """Start again what ends by a fault of its own; `say` is told, in another thread."""
 
     def stop(self) -> None:
         """End all of it. May be called again, and before the start."""

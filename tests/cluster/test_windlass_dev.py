@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Final
 
 import pytest
 
+from tests.support.until import until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -173,3 +175,36 @@ def test_exit_codes_tell_how_a_run_ended(development: Development) -> None:
     unknown = "01890a5d-ac96-774b-bcce-b302099a8057"
     assert development.windlass("runs", "get", unknown).returncode == 4
     assert development.windlass("runs", "get", "no-id").returncode == 2
+
+
+def test_killing_it_leaves_no_process_behind(development: Development) -> None:
+    """Neither the worker, nor services and store: the kernel tells them."""
+    development.start()
+    address = development.address("api")
+    assert development.process is not None
+    development.process.kill()
+    development.process.communicate(timeout=30)  # the worker has its output too, and ends
+    until(lambda: not processes_of_session(address), "the worker and the services have ended")
+    until(lambda: not processes_of_session(str(development.folder)), "the store has ended")
+
+
+@pytest.mark.parametrize("name", ["api", "dispatcher", "scheduler", "store"])
+def test_a_service_that_dies_is_started_again(development: Development, name: str) -> None:
+    """It says so, and what was queued meanwhile is run."""
+    development.start()
+    command = "valkey-server" if name == "store" else f"windlass_{name}"
+    assert development.process is not None
+    (pid,) = [child for child, line in children(development.process.pid) if command in line]
+    os.kill(pid, signal.SIGKILL)
+    development.wait_for(f"{name} ended (SIGKILL); starting it again in 0.5 s")
+    development.wait_for(f"{name} is up again")
+    done = development.windlass("run", "shout", "--input", '{"text": "hello"}', "--timeout", "40")
+    assert (done.returncode, done.stdout.strip()) == (0, '"HELLO!"'), done.stderr
+    assert development.stop(signal.SIGTERM) == 0
+
+
+def children(parent: int) -> list[tuple[int, str]]:
+    """List the children of a process, each with its command line."""
+    tasks = Path(f"/proc/{parent}/task")
+    pids = [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+    return [(pid, Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()) for pid in pids]

@@ -52,12 +52,13 @@ class Development:
             try:
                 _start(cluster)
                 if not stop.is_set():
+                    cluster.supervise(_say)
                     _greet(cluster, reference, data_dir, time.monotonic() - began)
                     self._work(cluster, reference, folder, stop)
             finally:
                 cluster.stop()
                 lock.close()
-        print("windlass: everything has stopped", file=sys.stderr)
+        _say("everything has stopped")
 
     def _work(
         self,
@@ -90,7 +91,12 @@ def _start(cluster: LocalCluster) -> None:
     try:
         cluster.start()
     except Exception as error:  # the engine's own errors, which the SDK cannot name
-        raise WindlassError(f"the engine did not start: {error}") from error
+        first, *output = str(error).splitlines()  # the last line says most: where a traceback ends
+        raise WindlassError(f"the engine did not start: {first} {''.join(output[-1:])}".strip()) from error
+
+
+def _say(said: str) -> None:
+    print(f"windlass: {said}", file=sys.stderr, flush=True)
 
 
 def _greet(cluster: LocalCluster, reference: AppReference | None, data_dir: Path, seconds: float) -> None:

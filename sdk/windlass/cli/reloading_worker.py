@@ -6,9 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Final
 
 from watchfiles import PythonFilter, watch
+
+from windlass.cli.parent import VARIABLE
 
 if TYPE_CHECKING:
     import threading
@@ -21,6 +24,8 @@ RELOAD_GRACE: Final = 2.0
 _LEAVE_SECONDS: Final = 8.0
 #: How often the loop looks whether the worker is still there and whether to stop.
 _LOOK_EVERY_MS: Final = 250
+#: A worker that a signal ended sooner than that would be ended by it again: a mistake in the code, mostly.
+_WELL_AFTER: Final = 5.0
 
 
 class ReloadingWorker:
@@ -41,7 +46,11 @@ class ReloadingWorker:
         self._grace = grace
         self._folder = folder
         self._environment = {**os.environ, **(environment or {})}
+        # Ends with this process: the child waits for that.
+        self._pipe, self._held = os.pipe()
+        self._environment[VARIABLE] = str(self._pipe)
         self._child: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set; then end the worker and return."""
@@ -65,15 +74,28 @@ class ReloadingWorker:
                     self._notice_end()
         finally:
             self._end()
+            os.close(self._held)
+            os.close(self._pipe)
 
     def _start(self) -> None:
         # A session of its own: Ctrl-C reaches this process alone, which then ends things in order.
-        self._child = subprocess.Popen(self._command, env=self._environment, start_new_session=True, cwd=self._folder)
+        self._child = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            start_new_session=True,
+            cwd=self._folder,
+            pass_fds=(self._pipe,),
+        )
+        self._started = time.monotonic()
 
     def _notice_end(self) -> None:
         if self._child is not None and (code := self._child.poll()) is not None:
             self._child = None
-            _say(f"the worker ended with code {code}; it starts again on the next change")
+            if code < 0 and time.monotonic() - self._started > _WELL_AFTER:
+                _say(f"the worker was ended by {signal.Signals(-code).name}; starting it again")
+                self._start()
+            else:
+                _say(f"the worker ended with code {code}; it starts again on the next change")
 
     def _end(self) -> None:
         child, self._child = self._child, None

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from windlass.cli.app_reference import AppReference, load_app, require_reference
+from windlass.cli.parent import end_with_parent
 from windlass.exceptions import InvalidConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+#: How long a worker whose parent is gone may take to leave once its grace is over.
+_LEAVE_SECONDS: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class WorkerProcess:
         from windlass.instrumentation import follow_environment
         from windlass.worker.worker import DRAIN_GRACE, Worker
 
+        grace = DRAIN_GRACE if self.grace is None else self.grace
+        end_with_parent(grace + _LEAVE_SECONDS)
         app = load_app(self.reference)
         follow_environment(app)
         if not app.tasks:
@@ -44,7 +50,7 @@ class WorkerProcess:
             self.name or self.reference.module,
             slots=self.slots,
             queues=[queue for word in self.queues.split(",") if (queue := word.strip())],
-            drain_grace=DRAIN_GRACE if self.grace is None else self.grace,
+            drain_grace=grace,
         ).start()
 
     def _run_reloading(self) -> None:

@@ -6,8 +6,11 @@ import subprocess
 _WATCH = """
 pids=
 while read -r word; do
-    [ "$word" = done ] && exit
-    pids="$pids $word"
+    case $word in
+    done) exit ;;
+    -*) kept=; for pid in $pids; do [ "$pid" = "${word#-}" ] || kept="$kept $pid"; done; pids=$kept ;;
+    *) pids="$pids $word" ;;
+    esac
 done
 kill -CONT $pids 2>/dev/null
 kill -TERM $pids 2>/dev/null
@@ -33,6 +36,10 @@ class Lifeline:
     def hold(self, pid: int) -> None:
         """The process is to end with its starter."""
         self._tell(str(pid))
+
+    def release(self, pid: int) -> None:
+        """The process has ended: its id may be another's by now."""
+        self._tell(f"-{pid}")
 
     def let_go(self) -> None:
         """All of them have ended: nothing is left to do."""

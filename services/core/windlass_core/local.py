@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from windlass_core.embedded_store import server_command, server_environment
 from windlass_core.lifeline import Lifeline
+from windlass_core.supervision import Supervisor
 
 ProcessName: TypeAlias = Literal["store", "api", "dispatcher", "scheduler"]
 
@@ -111,6 +112,10 @@ class Process:
         self.send(signal.SIGKILL)
         self.wait()
 
+    def wait_end(self) -> int:
+        """Waits for its end, however long it lives. Returns its exit code, minus the signal that killed it."""
+        return 0 if self._popen is None else self._popen.wait()
+
     def wait(self) -> int:
         """Waits for its end. Returns its exit code."""
         if self._popen is None:
@@ -119,6 +124,8 @@ class Process:
 
     def restart(self) -> None:
         """Starts it again, on the ports that it had, after it has ended."""
+        if self._popen is not None:
+            self._lifeline.release(self._popen.pid)
         self.start()
         self.wait_ready()
 
@@ -205,6 +212,7 @@ class LocalCluster:
     ) -> None:
         self._private: Path | None = None
         self._lifeline: Lifeline | None = None
+        self._supervisor: Supervisor | None = None
         self._logs = Path()
         self._data_dir = data_dir
         self._given_url = store_url
@@ -238,8 +246,15 @@ class LocalCluster:
             self.stop()
             raise
 
+    def supervise(self, say: Callable[[str], None]) -> None:
+        """From now on starts again what ends by a fault of its own; `say` is told, in another thread."""
+        self._supervisor = Supervisor([each for kind in self._processes.values() for each in kind], say)
+
     def stop(self) -> None:
         """Ends everything, and leaves nothing behind. May be called twice, or before the start."""
+        if self._supervisor is not None:
+            self._supervisor.stop()
+            self._supervisor = None
         services = [p for name in ("api", "dispatcher", "scheduler") for p in self._processes.pop(name, [])]
         for process in services:
             process.ask_to_stop()
