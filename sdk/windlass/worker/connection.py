@@ -121,7 +121,9 @@ class Connection:
     async def _half_close(self, call: Call, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
-        if not call.done():
-            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                await call.done_writing()
-                await asyncio.wait({reader}, timeout=CLOSE_SECONDS)
+        # Where nobody has ever answered there is nobody to tell, and telling would wait for a connection.
+        if self.welcomed and not call.done():
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await call.done_writing()
+                    await asyncio.wait({reader})

@@ -139,7 +139,9 @@ class Stream:
         await self._until(lambda: not session.executing, grace)
         if session.executing:
             _log.info("the grace is over: %d attempts go back to their queue", session.executing)
-        self._apply(session.release("the worker has left"))
+        # Before `run` has begun there is no runner, and nothing that it could be told.
+        if released := session.release("the worker has left"):
+            self._apply(released)
         await self._until(lambda: session.holds_nothing, ACK_SECONDS)
         if session.unacknowledged:
             _log.warning(
@@ -156,7 +158,7 @@ class Stream:
 
     async def _connect_somewhere(self) -> None:
         """Serve one connection that works; returns when it is over, or when none could be made."""
-        for address in await self._dispatchers.addresses():
+        for address in await self._addresses():
             if self._closing.is_set():
                 return
             connection = Connection(address, self._config, self._session, self._apply)
@@ -180,6 +182,18 @@ class Stream:
                 self._lost(address, why)
                 return
             self._complain(f"the dispatcher at {address} can't be reached ({why}); trying on")
+
+    async def _addresses(self) -> list[str]:
+        """Ask for dispatchers; none once the worker is leaving, whether or not the api ever answers."""
+        asking = asyncio.ensure_future(self._dispatchers.addresses())
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait({asking, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return await asking if asking.done() else []
+        finally:
+            asking.cancel()
+            closing.cancel()
+            await asyncio.gather(asking, closing, return_exceptions=True)
 
     # --- Events: on the I/O thread ---------------------------------------------------------------
 
