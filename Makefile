@@ -62,11 +62,13 @@ lint: install ## ruff, buf, the import contracts, and no file committed that is 
 types: install ## strict mypy
 	@$(BIN)/mypy $(TYPED)
 
-docs: install ## write the generated pages, docs/settings.md
+docs: install ## write the generated pages: settings, and who may call what
 	@$(BIN)/python scripts/settings_page.py --write
+	@$(BIN)/python scripts/security_table.py --write
 
 docs-check: install ## links, paths and generated pages are true
 	@$(BIN)/python scripts/settings_page.py --check
+	@$(BIN)/python scripts/security_table.py --check
 	@$(BIN)/python scripts/check_docs.py
 
 stubs-check: install ## the committed stubs are what proto/ gives

@@ -59,6 +59,11 @@ def unreachable(address: str, said: str) -> ApiUnreachable:
         hint = "an HTTP/1 server answers there, not the api: check the port (the api's gRPC is 7070, HTTP is 8080)"
     elif "ssl" in lowered or "handshake" in lowered or "certificate" in lowered:
         hint = "the TLS settings of both ends differ: check WINDLASS_TLS_CA, WINDLASS_TLS_CERT and WINDLASS_TLS_KEY"
+    elif "socket closed" in lowered:
+        hint = (
+            "something there hangs up at once: it is going away, or the TLS settings of both ends differ "
+            "(WINDLASS_TLS_CA, WINDLASS_TLS_CERT and WINDLASS_TLS_KEY)"
+        )
     elif "dns" in lowered or "resolution" in lowered:
         hint = "the host name cannot be resolved: check WINDLASS_API_ADDRESS"
     else:

@@ -9,11 +9,13 @@ from windlass_core.settings import (
     ApiSettings,
     DispatcherSettings,
     SchedulerSettings,
+    ServiceSettings,
     SettingsRefused,
     read_settings,
 )
 from windlass_core.store.connection import SCHEMES, connect, redact
 from windlass_core.store.examination import Examination, examine
+from windlass_core.tls import SYSTEM_TLS, StoreTls, TlsRefused
 
 
 class Diagnosis:
@@ -35,15 +37,24 @@ class Diagnosis:
         if not url.startswith(SCHEMES):
             return {**told, "error": f"expected a URL with one of {', '.join(SCHEMES)}"}
         try:
-            found = asyncio.run(_examine(url))
-        except (RedisError, OSError, ValueError) as error:
+            found = asyncio.run(_examine(url, _store_tls()))
+        except (RedisError, OSError, ValueError, TlsRefused) as error:
             return {**told, "error": str(error)}
         findings = [(each.fatal, each.said, each.remedy) for each in found.findings]
         return {**told, "product": found.product, "now_ms": found.now_ms, "findings": findings}
 
 
-async def _examine(url: str) -> Examination:
-    redis = connect(url)
+def _store_tls() -> StoreTls:
+    try:
+        tls = read_settings(ServiceSettings).store_tls
+    except SettingsRefused:  # told already
+        return SYSTEM_TLS
+    tls.check()
+    return tls
+
+
+async def _examine(url: str, tls: StoreTls) -> Examination:
+    redis = connect(url, tls)
     try:
         return await examine(redis)
     finally:
