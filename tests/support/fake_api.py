@@ -37,6 +37,7 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
         self.refuse: Callable[[run_pb2.RunSpec], error_pb2.ErrorDetail | None] = lambda _: None
         self.known_runs: set[str] = set()
         self.metadata: dict[str, str | bytes] = {}
+        self._reason: error_pb2.ErrorReason.ValueType | None = None
         self._server = LoopbackServer(
             lambda server: run_service_pb2_grpc.add_RunServiceServicer_to_server(self, server)
         )
@@ -66,8 +67,9 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
         """Tell the end of a run."""
         self.say(results_of([completed(run_id, output)]))
 
-    def break_streams(self) -> None:
-        """End every open session as a server that goes away does."""
+    def break_streams(self, reason: error_pb2.ErrorReason.ValueType | None = None) -> None:
+        """End every open session as a server that goes away does, or with RESOURCE_EXHAUSTED and a reason."""
+        self._reason = reason
         io_thread().run(self._break_streams()).result(10)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -89,7 +91,11 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
         try:
             while (response := await outbox.get()) is not None:
                 yield response
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+            if self._reason is None:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+            detail = error_pb2.ErrorDetail(reason=self._reason, message="told")
+            trailer = (("grpc-status-details-bin", packed(8, detail)),)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "told", trailer)
         finally:
             self._outboxes.remove(outbox)
             reader.cancel()

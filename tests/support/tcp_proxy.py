@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Self
 
 from tests.support.loop_thread import LoopThread
@@ -15,11 +16,37 @@ _READ_BYTES = 64 * 1024
 _SECONDS = 10.0
 
 
+class _Memory:
+    """Whether a connection is still known, which it is while something comes often enough."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.known = True
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def renew(self) -> bool:
+        """Something has come; gives whether it was soon enough."""
+        now = time.monotonic()
+        if self._seconds is not None and now - self._last > self._seconds:
+            self.known = False
+        self._last = now
+        return self.known
+
+
 class TcpProxy:
     """Passes bytes both ways between those who connect to `address` and `target`."""
 
-    def __init__(self, target: str) -> None:
-        """Prepare; `with` starts it."""
+    def __init__(self, target: str, forget_after: float | None = None) -> None:
+        """Prepare; `with` starts it.
+
+        As a NAT does, it forgets connections on which nothing came for `forget_after` seconds: what comes
+        later is lost, and nobody is told.
+        """
+        #: Connections made, and forgotten, and pieces passed on, so far.
+        self.connections = 0
+        self.forgotten = 0
+        self.passed = 0
+        self._forget_after = forget_after
         self.address = ""
         self._host, _, port = target.rpartition(":")
         self._port = int(port)
@@ -89,24 +116,35 @@ class TcpProxy:
         except OSError:
             writer.transport.abort()
             return
+        self.connections += 1
         both = {writer, target_writer}
+        memory = _Memory(self._forget_after)
         self._writers |= both
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, target_writer, None))
-                group.create_task(self._pass(target_reader, writer, self._answers))
+                group.create_task(self._pass(reader, target_writer, None, memory))
+                group.create_task(self._pass(target_reader, writer, self._answers, memory))
         finally:
             self._writers -= both
             for each in both:
                 each.transport.abort()
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowed: asyncio.Event | None
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        allowed: asyncio.Event | None,
+        memory: _Memory,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_READ_BYTES):
                 if allowed is not None:
                     await allowed.wait()
+                known = memory.known
+                if not memory.renew():
+                    self.forgotten += known
+                    continue
+                self.passed += 1
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

@@ -68,3 +68,17 @@ async def test_beats_go_on_while_much_is_matched(
     assert await world.phase(run) == Phase.READY
     await scheduler._take_over_once()
     assert await world.phase(run) == Phase.LEASED
+
+
+async def test_beats_go_on_while_many_are_taken_back(
+    world: World, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dead of a large cluster take many pages."""
+    monkeypatch.setattr(module, "BEAT_EVERY_S", 0.0)
+    (run,) = await world.leased(1)
+    await world.expire_session("w1")
+    await scheduler._beat_once()
+    assert await world.phase(run) == Phase.LEASED
+    async with asyncio.timeout(10):
+        await scheduler._reap_once()
+    assert await world.phase(run) == Phase.READY

@@ -351,6 +351,23 @@ def test_a_broken_stream_is_resumed_under_the_same_run_ids(api: FakeApi, tasks: 
     assert kinds(api) == ["register", "submit", "register", "submit"]
 
 
+@pytest.mark.parametrize("reason", [error_pb2.ERROR_REASON_SLOW_READER, error_pb2.ERROR_REASON_TOO_MANY])
+def test_a_session_that_is_cut_off_is_resumed_under_the_same_run_ids(
+    api: FakeApi, tasks: Tasks, reason: error_pb2.ErrorReason.ValueType
+) -> None:
+    """No caller hears of it, whose submit was under way or whose result is still to come."""
+    api.acknowledge = False
+    results: list[dict[str, Any]] = []
+    caller = threading.Thread(target=lambda: results.append(tasks.plain.run(5)))
+    caller.start()
+    api.wait_until(lambda: len(api.submitted) == 1)
+    api.acknowledge = True
+    api.break_streams(reason)
+    caller.join(10)
+    assert results == [{"a": 5, "b": "x"}]
+    assert len(api.submitted) == 1
+
+
 def test_awaited_results_are_subscribed_to_again(api: FakeApi, tasks: Tasks) -> None:
     """After a new connection."""
     api.complete = False

@@ -56,6 +56,7 @@ class Scheduler(Service):
         self._retention_ms = int(settings.retention.total_seconds() * 1000)
         self._owner = asyncio.Event()
         self._taken_over = asyncio.Event()
+        self._to_reap = asyncio.Event()
         self._matching = asyncio.Lock()
         # The next timer, on this loop's clock; None: there is none.
         self._due: float | None = None
@@ -67,6 +68,7 @@ class Scheduler(Service):
         return [
             self._forever(self._beat_once),
             self._forever(self._take_over_once),
+            self._forever(self._reap_once),
             self._forever(self._match_once),
             self._forever(self._fire_once),
             self._forever(self._expire_once),
@@ -116,7 +118,7 @@ class Scheduler(Service):
             _log.warning("stands by: another scheduler owns the shard")
             self._owner.clear()
         if beat.reap:
-            await self._reap()
+            self._to_reap.set()
         await asyncio.sleep(BEAT_EVERY_S if beat.owner else beat.wait_ms / 1000)
 
     async def _take_over_once(self) -> None:
@@ -149,9 +151,12 @@ class Scheduler(Service):
             self._owner.clear()
             raise
 
-    async def _reap(self) -> None:
+    async def _reap_once(self) -> None:
+        """Not the beat's either: the dead of a large cluster take many pages."""
+        await self._to_reap.wait()
+        self._to_reap.clear()
         more = True
-        while more:
+        while more and self._owner.is_set():
             taken, more = await self.shard.scheduling.reap(LOST, CRASHED)
             if taken:
                 self.observation.metrics.attempts_lost(taken)
