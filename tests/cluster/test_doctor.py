@@ -11,6 +11,7 @@ from tests.support.terminal import windlass
 from tests.support.worker_thread import running_worker
 from windlass import Windlass
 from windlass.testing import Engine, start_engine
+from windlass_core.certificates import make_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,3 +96,32 @@ def test_a_token_is_told_with_what_it_allows(running: Engine, tmp_path: Path) ->
     _code, found = doctor(tmp_path, WINDLASS_API_ADDRESS=running.api_address, WINDLASS_TOKEN=secret)
     assert found["token"][0] == "failed"
     assert secret not in str(found)
+
+
+def test_tls_is_told_with_names_and_expiry(tmp_path: Path) -> None:
+    """A client that trusts another authority, or names the host otherwise, hears why."""
+    files = make_certificates(tmp_path / "ours")
+    others = make_certificates(tmp_path / "others")
+    settings = {
+        "WINDLASS_LISTEN_CERT": str(files["server_cert"]),
+        "WINDLASS_LISTEN_KEY": str(files["server_key"]),
+        "WINDLASS_LISTEN_CLIENT_CA": str(files["ca_cert"]),
+    }
+    with start_engine(settings=settings) as engine:
+        given = {
+            "WINDLASS_API_ADDRESS": engine.api_address,
+            "WINDLASS_TLS_CA": str(files["ca_cert"]),
+            "WINDLASS_TLS_CERT": str(files["client_cert"]),
+            "WINDLASS_TLS_KEY": str(files["client_key"]),
+        }
+        code, found = doctor(tmp_path, **given)
+        assert code == 0, found
+        assert found["tls"][0] == "ok"
+        assert "localhost, 127.0.0.1" in found["tls"][1]
+        assert found["dispatcher"][0] == "ok"
+        _code, found = doctor(tmp_path, **{**given, "WINDLASS_TLS_CA": str(others["ca_cert"])})
+        assert found["tls"][0] == "failed"
+        assert "issuer certificate" in found["tls"][1]
+        _code, found = doctor(tmp_path, WINDLASS_API_ADDRESS=engine.api_address, WINDLASS_TLS_CA=str(files["ca_cert"]))
+        assert found["tls"][0] == "failed"
+        assert "not with this client's certificate" in found["tls"][1]

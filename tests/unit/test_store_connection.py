@@ -111,7 +111,7 @@ async def test_a_store_that_goes_away_is_unavailable(tmp_path: Path) -> None:
         (exceptions.ResponseError("script: a fault of our own"), exceptions.ResponseError),
     ],
 )
-def test_the_clients_errors_have_a_meaning(error: Exception, meaning: type[Exception]) -> None:
+async def test_the_clients_errors_have_a_meaning(error: Exception, meaning: type[Exception]) -> None:
     """What may pass by waiting, and what is a fault."""
     with pytest.raises(Exception) as raised, store_errors():  # noqa: PT011 - its type is what is tested
         raise error

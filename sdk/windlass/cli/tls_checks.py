@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -38,13 +37,15 @@ async def check_tls(address: str, config: ClientConfig) -> list[Finding]:
         return [Finding.failed("tls", said, "check WINDLASS_TLS_CA, WINDLASS_TLS_CERT and WINDLASS_TLS_KEY")]
     try:
         async with asyncio.timeout(config.connect_timeout):
-            return [_judge(target, await _handshake(host.strip("[]"), int(port), context))]
+            certificate = await _handshake(host.strip("[]"), int(port), context)
+        if certificate is None:
+            return [_refused(target, "it hangs up")]
+        return [_judge(target, certificate)]
     except ssl.SSLCertVerificationError as error:
         remedy = "let the server's certificate name this host, and WINDLASS_TLS_CA hold its authority"
         return [Finding.failed("tls", f"{target}: {error.verify_message}", remedy)]
     except ssl.SSLError as error:
-        said = f"{target} does not take part in TLS, or not with this client's certificate: {error.reason}"
-        return [Finding.failed("tls", said, "check the listener's WINDLASS_LISTEN_* settings, and WINDLASS_TLS_CERT")]
+        return [_refused(target, error.reason or str(error))]
     except (OSError, TimeoutError):
         return []  # that nothing answers is said by whoever wanted to speak with it
 
@@ -57,15 +58,19 @@ def _context(config: ClientConfig) -> ssl.SSLContext:
     return context
 
 
-async def _handshake(host: str, port: int, context: ssl.SSLContext) -> dict[str, Any]:
+def _refused(target: str, why: str) -> Finding:
+    said = f"{target} does not take part in TLS, or not with this client's certificate: {why}"
+    return Finding.failed("tls", said, "check the listener's WINDLASS_LISTEN_* settings, and WINDLASS_TLS_CERT")
+
+
+async def _handshake(host: str, port: int, context: ssl.SSLContext) -> dict[str, Any] | None:
+    """Give the server's certificate; None where it takes the connection and drops it."""
     reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
     try:
         certificate: dict[str, Any] = writer.get_extra_info("peercert") or {}
-        # In TLS 1.3 a server that refuses the client's certificate says so only now.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_REFUSAL_SECONDS):
-                await reader.read(1)
-        return certificate
+        # In TLS 1.3 a server that refuses the client's certificate says so only now; one that takes it
+        # begins to speak HTTP/2.
+        return certificate if await reader.read(1) else None
     finally:
         writer.close()
 
@@ -77,7 +82,3 @@ def _judge(target: str, certificate: dict[str, Any]) -> Finding:
     if expires - datetime.now(UTC) < _EXPIRES_SOON:
         return Finding.warning("tls", said, "renew it")
     return Finding.ok("tls", said)
-
-
-#: A server that sends nothing for so long after the handshake has taken the client as it is.
-_REFUSAL_SECONDS: Final = 0.3

@@ -26,8 +26,11 @@ class Diagnosis:
         wrong: dict[str, None] = {}
         for settings in (ApiSettings, DispatcherSettings, SchedulerSettings):
             try:
-                read_settings(settings)
-            except SettingsRefused as error:
+                read = read_settings(settings)
+                read.store_tls.check()
+                if read.server_tls is not None:
+                    read.server_tls.credentials()
+            except (SettingsRefused, TlsRefused) as error:
                 wrong[str(error)] = None
         return list(wrong)
 
