@@ -17,6 +17,9 @@ GO: Final = ROOT / "examples" / "polyglot" / "go"
 TYPESCRIPT: Final = ROOT / "examples" / "polyglot" / "typescript"
 
 _GO_STEPS: Final = (
+    # One after the other: buf runs both plugins at once, and each would compile what they share.
+    ("go", "tool", "protoc-gen-go", "--version"),
+    ("go", "tool", "protoc-gen-go-grpc", "--version"),
     ("go", "generate", "."),
     ("go", "vet", "./..."),
     ("go", "build", "-o", "bin/", "./cmd/..."),

@@ -29,7 +29,7 @@ _PROGRAMS: Final = {
 
 def environment() -> dict[str, str]:
     """Give the environment to build and run in: Go, Node.js, npm, and buf from .venv, are on its PATH."""
-    variables = dict(os.environ)
+    variables = {**os.environ, "CGO_ENABLED": "0"}  # no C compiler, and half the time
     if not variables.get("HOME"):
         # Go and npm want a home for what they download.
         home = _CACHE / "home"

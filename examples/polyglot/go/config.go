@@ -33,6 +33,7 @@ type Config struct {
 	APIAddress        string      // host:port
 	DispatcherAddress string      // empty: a worker asks the api
 	Token             string      // sent with every call unless empty
+	TokenFile         string      // where to read it in place of Token, anew for each connection
 	TLS               *tls.Config // nil: no TLS
 }
 
@@ -42,16 +43,10 @@ func ConfigFromEnv() (Config, error) {
 		APIAddress:        "127.0.0.1:7070",
 		DispatcherAddress: os.Getenv("WINDLASS_DISPATCHER_ADDRESS"),
 		Token:             os.Getenv("WINDLASS_TOKEN"),
+		TokenFile:         os.Getenv("WINDLASS_TOKEN_FILE"),
 	}
 	if address := os.Getenv("WINDLASS_API_ADDRESS"); address != "" {
 		config.APIAddress = address
-	}
-	if file := os.Getenv("WINDLASS_TOKEN_FILE"); config.Token == "" && file != "" {
-		token, err := os.ReadFile(file)
-		if err != nil {
-			return config, fmt.Errorf("WINDLASS_TOKEN_FILE: %w", err)
-		}
-		config.Token = strings.TrimSpace(string(token))
 	}
 	var err error
 	config.TLS, err = tlsFromEnv(os.Getenv("WINDLASS_TLS_CA"), os.Getenv("WINDLASS_TLS_CERT"), os.Getenv("WINDLASS_TLS_KEY"))
@@ -94,8 +89,16 @@ func (c Config) dial(address string) (*grpc.ClientConn, error) {
 	if c.TLS != nil {
 		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(c.TLS)))
 	}
-	if c.Token != "" {
-		options = append(options, grpc.WithPerRPCCredentials(bearer(c.Token)))
+	token := c.Token
+	if token == "" && c.TokenFile != "" {
+		content, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("WINDLASS_TOKEN_FILE: %w", err)
+		}
+		token = strings.TrimSpace(string(content))
+	}
+	if token != "" {
+		options = append(options, grpc.WithPerRPCCredentials(bearer(token)))
 	}
 	return grpc.NewClient(address, options...)
 }

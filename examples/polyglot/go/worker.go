@@ -99,16 +99,15 @@ func (w *Worker) Run(ctx context.Context) error {
 		addresses, err := w.dispatchers(avoid)
 		for _, address := range addresses {
 			avoid = address
-			greeted, err = w.serve(address)
-			welcomed = welcomed || greeted
-			if greeted || w.hasLeft() {
+			if greeted, err = w.serve(address); greeted || w.hasLeft() {
 				break
 			}
 		}
 		if w.hasLeft() {
 			return nil
 		}
-		if !greeted && refused(err, welcomed) {
+		welcomed = welcomed || greeted
+		if !greeted && isFinal(err, welcomed) {
 			return typed(err)
 		}
 		slog.Warn("not connected; trying on", "last", avoid, "reason", err)
@@ -146,11 +145,17 @@ func (w *Worker) hasLeft() bool {
 	}
 }
 
-// refused: said before the welcome, these will be said again; but a Hello that was once taken is no mistake.
-func refused(err error, welcomed bool) bool {
-	code := status.Code(err)
-	return code == codes.Unauthenticated || code == codes.PermissionDenied ||
-		(code == codes.InvalidArgument && !welcomed)
+// isFinal tells whether what was said in place of a welcome would be said again: the token is not taken, or
+// our very first Hello is wrong.
+func isFinal(err error, welcomed bool) bool {
+	switch status.Code(err) {
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return true
+	case codes.InvalidArgument:
+		return !welcomed
+	default:
+		return false
+	}
 }
 
 // dispatchers asks the api where to connect; the address to avoid comes last.

@@ -1,6 +1,6 @@
 // Owns how a task is executed, and how what became of it is told.
 
-import { type Assignment, type Report, TaskLog } from "./gen/windlass/v1/dispatch.js";
+import { type Assignment, Report, TaskLog } from "./gen/windlass/v1/dispatch.js";
 
 const MESSAGE_BYTES = 16 * 1024; // of a failure's message and of a log line
 const TRACEBACK_BYTES = 32 * 1024;
@@ -64,7 +64,7 @@ export class Attempt {
       return this.failed(new TaskError("PayloadTooLarge", message, true));
     }
     const { leaseId, runId } = this.assignment;
-    return { acceptedLeaseIds: [], completed: [{ leaseId, runId, outputJson }], failed: [] };
+    return Report.fromPartial({ completed: [{ leaseId, runId, outputJson }] });
   }
 
   failed(thrown: unknown, released = false): Report {
@@ -75,14 +75,14 @@ export class Attempt {
       message: cut(error.message, MESSAGE_BYTES),
       traceback: cut(error.stack ?? "", TRACEBACK_BYTES),
       nonRetryable: error instanceof TaskError && error.final,
-      ...{ attempt: 0, workerId: "", startedAtMs: 0n, failedAtMs: 0n }, // the engine's to fill in
     };
-    return { acceptedLeaseIds: [], completed: [], failed: [{ leaseId, runId, failure, released }] };
+    return Report.fromPartial({ failed: [{ leaseId, runId, failure, released }] });
   }
 
   line(level: Level, message: string): TaskLog {
     const { leaseId, runId, attempt } = this.assignment;
-    const line = { loggedAtMs: BigInt(Date.now()), level, message: cut(message, MESSAGE_BYTES), attempt };
+    const loggedAtMs = BigInt(Date.now());
+    const line = { loggedAtMs, level, message: cut(message, MESSAGE_BYTES), attempt };
     return TaskLog.fromPartial({ runId, leaseId, lines: [line] });
   }
 }

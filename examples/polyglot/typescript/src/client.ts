@@ -5,8 +5,15 @@ import { v7 as uuidv7 } from "uuid";
 import { callMetadata, channelOptions, type Config } from "./config.js";
 import { Status } from "./gen/google/rpc/status.js";
 import { ErrorDetail, ErrorReason } from "./gen/windlass/v1/error.js";
-import { type Failure, type Run, RunSpec, RunStatus } from "./gen/windlass/v1/run.js";
-import { CancelOutcome, ListRunsRequest, RunServiceClient } from "./gen/windlass/v1/run_service.js";
+import { type Failure, type Run, type RunSpec, RunStatus } from "./gen/windlass/v1/run.js";
+import {
+  CancelOutcome,
+  CancelRunsRequest,
+  ListRunsRequest,
+  RunServiceClient,
+  SubmitRunsRequest,
+  WaitResultRequest,
+} from "./gen/windlass/v1/run_service.js";
 
 /** One call waits this long for the end of a run; `wait` calls again until its own time is over. */
 const WAIT_AT_ONCE_MS = 30_000;
@@ -73,8 +80,8 @@ export class Client {
     // Minted here, so that the call may be repeated without starting a second run.
     const runId = uuidv7();
     const inputJson = Buffer.from(JSON.stringify(input));
-    const run = { runId, spec: RunSpec.fromPartial({ ...spec, workflowName: workflow, inputJson }) };
-    const { outcomes } = await this.#call(this.#runs.submitRuns, { runs: [run] });
+    const run = { runId, spec: { ...spec, workflowName: workflow, inputJson } };
+    const { outcomes } = await this.#call(this.#runs.submitRuns, SubmitRunsRequest.fromPartial({ runs: [run] }));
     // Each of the runs of one call is accepted or refused by itself.
     const refusal = outcomes[0]?.error;
     if (refusal) throw new WindlassError(status.INVALID_ARGUMENT, refusal);
@@ -87,7 +94,7 @@ export class Client {
     for (let left = timeoutMs; left > 0; left = until - performance.now()) {
       const atOnce = Math.ceil(Math.min(left, WAIT_AT_ONCE_MS));
       try {
-        const request = { runId, timeoutMs: BigInt(atOnce) };
+        const request = WaitResultRequest.fromPartial({ runId, timeoutMs: BigInt(atOnce) });
         const { result } = await this.#call(this.#runs.waitResult, request, atOnce + CALL_MS);
         if (result?.status === RunStatus.RUN_STATUS_COMPLETED) return JSON.parse(result.outputJson.toString());
         if (result?.failure) throw new RunFailed(runId, result.failure);
@@ -106,7 +113,7 @@ export class Client {
 
   /** Cancels a run: at once where it has not started; a worker that has it is told. */
   async cancel(runId: string, reason = ""): Promise<CancelOutcome> {
-    const { outcomes } = await this.#call(this.#runs.cancelRuns, { runIds: [runId], reason });
+    const { outcomes } = await this.#call(this.#runs.cancelRuns, CancelRunsRequest.fromPartial({ runIds: [runId], reason }));
     return outcomes[0] ?? CancelOutcome.UNRECOGNIZED;
   }
 

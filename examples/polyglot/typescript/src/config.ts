@@ -10,16 +10,18 @@ export interface Config {
   dispatcherAddress?: string | undefined;
   /** Sent with every call. */
   token?: string | undefined;
+  /** Where to read it in place of `token`, anew for each connection. */
+  tokenFile?: string | undefined;
   credentials: ChannelCredentials;
 }
 
 /** Reads the variables that every Windlass program reads. */
 export function configFromEnv(env: NodeJS.ProcessEnv = process.env): Config {
-  const file = env["WINDLASS_TOKEN_FILE"];
   return {
     apiAddress: env["WINDLASS_API_ADDRESS"] || "127.0.0.1:7070",
     dispatcherAddress: env["WINDLASS_DISPATCHER_ADDRESS"] || undefined,
-    token: env["WINDLASS_TOKEN"] || (file ? readFileSync(file, "utf8").trim() : undefined),
+    token: env["WINDLASS_TOKEN"] || undefined,
+    tokenFile: env["WINDLASS_TOKEN_FILE"] || undefined,
     credentials: credentialsFrom(env["WINDLASS_TLS_CA"], env["WINDLASS_TLS_CERT"], env["WINDLASS_TLS_KEY"]),
   };
 }
@@ -60,6 +62,7 @@ export const channelOptions: ClientOptions = {
 /** What every call carries. gRPC's own call credentials would need TLS even on loopback. */
 export function callMetadata(config: Config): Metadata {
   const metadata = new Metadata();
-  if (config.token) metadata.set("authorization", `Bearer ${config.token}`);
+  const token = config.token ?? (config.tokenFile && readFileSync(config.tokenFile, "utf8").trim());
+  if (token) metadata.set("authorization", `Bearer ${token}`);
   return metadata;
 }

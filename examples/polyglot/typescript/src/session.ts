@@ -6,7 +6,7 @@ import type { ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
 import type { Attempt } from "./attempt.js";
 import { typed } from "./client.js";
 import { callMetadata, channelOptions } from "./config.js";
-import { Completed, Failed, ReportOutcome, TaskLog, type Welcome } from "./gen/windlass/v1/dispatch.js";
+import { Completed, Failed, Heartbeat, Report, ReportOutcome, TaskLog, type Welcome } from "./gen/windlass/v1/dispatch.js";
 import { type ConnectRequest, type ConnectResponse, DispatchServiceClient } from "./gen/windlass/v1/dispatch_service.js";
 import type { Worker } from "./worker.js";
 
@@ -114,7 +114,8 @@ export class Session {
     this.#sentAt = performance.now();
     this.#sequence += 1n;
     const leaseIds = [...this.#worker.held.keys()];
-    this.#call.write({ message: { $case: "heartbeat", value: { sequence: this.#sequence, leaseIds } } });
+    const value = Heartbeat.fromPartial({ sequence: this.#sequence, leaseIds });
+    this.#call.write({ message: { $case: "heartbeat", value } });
   }
 
   /** Takes what is to be sent, in messages that are not too large. */
@@ -130,11 +131,11 @@ export class Session {
       yield { $case: "logs", value: { logs: some } };
     // One that has ended needs no accept.
     const acceptedLeaseIds = accepts.filter((attempt) => !attempt.report).map((attempt) => attempt.leaseId);
-    if (acceptedLeaseIds.length) yield { $case: "report", value: { acceptedLeaseIds, completed: [], failed: [] } };
+    if (acceptedLeaseIds.length) yield { $case: "report", value: Report.fromPartial({ acceptedLeaseIds }) };
     for (const some of portions(reports, sizeOf)) {
       const completed = some.flatMap((attempt) => attempt.report?.completed ?? []);
       const failed = some.flatMap((attempt) => attempt.report?.failed ?? []);
-      yield { $case: "report", value: { acceptedLeaseIds: [], completed, failed } };
+      yield { $case: "report", value: Report.fromPartial({ completed, failed }) };
     }
   }
 }

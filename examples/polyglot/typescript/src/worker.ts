@@ -70,17 +70,18 @@ export class Worker {
     let [delay, avoid, welcomed] = [FIRST_DELAY_MS, "", false];
     while (!this.hasLeft) {
       const began = performance.now();
-      let [lost, greeted]: [unknown, boolean] = [undefined, false];
+      let lost: unknown;
+      let greeted = false;
       for (const address of await this.#dispatchers(avoid).catch((error: unknown) => ((lost = error), []))) {
         avoid = address;
         this.#session = new Session(this, address);
         lost = await this.#session.serve();
         greeted = this.#session.greeted;
-        welcomed ||= greeted;
         if (greeted || this.hasLeft) break;
       }
       if (this.hasLeft) return;
-      if (!greeted && refused(lost, welcomed)) throw lost;
+      welcomed ||= greeted;
+      if (!greeted && isFinal(lost, welcomed)) throw lost;
       console.error(`not connected, last to ${avoid || "none"} (${String(lost)}); trying on`);
       if (performance.now() - began > GOOD_AFTER_MS) delay = FIRST_DELAY_MS;
       await this.#until(() => this.hasLeft, Math.random() * delay);
@@ -305,9 +306,9 @@ export class Worker {
 
 const cancelled = (reason: string) => new TaskError("RunCancelled", `the run was cancelled: ${reason}`);
 
-/** Said before the welcome, these will be said again; but a Hello that was once taken is no mistake. */
-function refused(error: unknown, welcomed: boolean): boolean {
+/** Whether what was said in place of a welcome would be said again: no token, or our very first Hello is wrong. */
+function isFinal(error: unknown, welcomed: boolean): boolean {
   const { code } = error as Partial<ServiceError>;
-  const token = code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED;
-  return token || (code === status.INVALID_ARGUMENT && !welcomed);
+  if (code === status.INVALID_ARGUMENT) return !welcomed;
+  return code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED;
 }
