@@ -18,6 +18,7 @@ from windlass.v1 import dispatch_pb2, error_pb2, run_pb2, run_service_pb2
 from windlass_api.api import Api
 from windlass_core.rpc import outlet, status
 from windlass_core.settings import ApiSettings, DispatcherSettings, SchedulerSettings
+from windlass_dispatcher import stream as stream_module
 from windlass_dispatcher.dispatcher import Dispatcher
 from windlass_scheduler.scheduler import Scheduler
 
@@ -211,6 +212,12 @@ async def test_a_worker_that_reads_slowly_gets_all_its_work(engine_parts: Engine
     await worker.complete_all(assignments)
     session.cancel()
     await worker.end()
+
+
+async def test_a_stream_without_a_hello_is_ended(engine_parts: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take a worker's place for ever."""
+    monkeypatch.setattr(stream_module, "HELLO_WITHIN_S", 0.1)
+    assert await RawWorker(engine_parts.workers, "t").ended() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_log_that_is_not_read_is_cut_off(engine_parts: Engine) -> None:

@@ -87,6 +87,10 @@ def test_an_empty_message_breaks_the_protocol() -> None:
         ({"workflows": []}, "hello.workflows"),
         ({"name": "x" * 201}, "hello.name"),
         ({"queues": ["good", "no good"]}, "hello.queues[1]"),
+        ({"queues": ["q"] * 1001}, "hello.queues"),
+        ({"workflows": [workflow_pb2.WorkflowDefinition(name="a")] * 1001}, "hello.workflows"),
+        ({"labels": {str(i): "x" for i in range(101)}}, "hello.labels"),
+        ({"labels": {"zone": "x" * 201}}, "hello.labels"),
     ],
 )
 def test_a_wrong_hello_is_refused_with_its_field(fields: dict[str, Any], field: str) -> None:

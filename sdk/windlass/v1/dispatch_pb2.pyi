@@ -105,15 +105,15 @@ class Hello(_message.Message):
     """It is draining: gets no new work, only what belongs to its leases."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels that placement can ask for."""
+        """Labels that placement can ask for. At most 100, their names and values of at most 200 characters."""
 
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Queues that it serves. Empty: all."""
+        """Queues that it serves, at most 1,000. Empty: all."""
 
     @_builtins.property
     def workflows(self) -> _containers.RepeatedCompositeFieldContainer[_workflow_pb2.WorkflowDefinition]:
-        """Definitions of all the workflows that it can run, at least one; registered where they are new."""
+        """Definitions of all the workflows that it can run, 1 to 1,000; registered where they are new."""
 
     @_builtins.property
     def held_lease_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

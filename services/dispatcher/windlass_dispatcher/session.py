@@ -12,6 +12,7 @@ from windlass.v1 import dispatch_pb2, dispatch_service_pb2, run_pb2
 from windlass_core.domain.errors import InvalidField, ProtocolError
 from windlass_core.domain.limits import (
     MAX_ITEMS_PER_MESSAGE,
+    MAX_LABELS,
     MAX_LOG_MESSAGE_BYTES,
     MAX_NAME_LENGTH,
     MAX_PAYLOAD_BYTES,
@@ -145,6 +146,16 @@ class WorkerSession:
             raise InvalidField(f"hello.slots: expected 1 to {MAX_SLOTS}, got {hello.slots}", "hello.slots")
         if not hello.workflows:
             raise InvalidField("hello.workflows: expected at least one", "hello.workflows")
+        for name, many, most in (
+            ("workflows", hello.workflows, MAX_ITEMS_PER_MESSAGE),
+            ("queues", hello.queues, MAX_ITEMS_PER_MESSAGE),
+            ("labels", hello.labels, MAX_LABELS),
+        ):
+            if len(many) > most:
+                raise InvalidField(f"hello.{name}: expected at most {most}, got {len(many)}", f"hello.{name}")
+        for key, value in hello.labels.items():
+            if max(len(key), len(value)) > MAX_NAME_LENGTH:
+                raise InvalidField(f"hello.labels: {key[:60]!r} has over {MAX_NAME_LENGTH} characters", "hello.labels")
         if len(hello.name) > MAX_NAME_LENGTH:
             raise InvalidField(f"hello.name: over {MAX_NAME_LENGTH} characters", "hello.name")
         for i, queue in enumerate(hello.queues):

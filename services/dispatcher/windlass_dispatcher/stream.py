@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import grpc
 
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2
-from windlass_core.domain.errors import EngineError, SessionReplaced, SlowReader
+from windlass_core.domain.errors import EngineError, ProtocolError, SessionReplaced, SlowReader
 from windlass_core.rpc.outlet import CONFIRM_S, Outlet
 from windlass_dispatcher.attempt import Attempt
 from windlass_dispatcher.session import Effect, WorkerSession
@@ -21,6 +21,8 @@ Response = dispatch_service_pb2.ConnectResponse
 _EOF: Any = grpc.aio.EOF
 Context = grpc.aio.ServicerContext[dispatch_service_pb2.ConnectRequest, dispatch_service_pb2.ConnectResponse]
 
+# A stream without a Hello takes the place of a worker's.
+HELLO_WITHIN_S = 10.0
 # No work waits for an acknowledgement, only the worker's memory: so many, or so old, go out together.
 ACKS_AT_ONCE = 200
 ACK_DELAY_S = 0.02
@@ -128,6 +130,7 @@ class Stream:
         reader = asyncio.create_task(self._read(effects))
         writer = asyncio.create_task(self._write(effects, outlet))
         ends: set[asyncio.Future[None]] = {reader, writer, outlet.blocked}
+        patience = asyncio.get_running_loop().call_later(HELLO_WITHIN_S, self._check_greeted)
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if outlet.blocked in done:
@@ -138,6 +141,7 @@ class Stream:
                 task.result()
         finally:
             outlet.close()
+            patience.cancel()
             reader.cancel()
             writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
@@ -203,6 +207,10 @@ class Stream:
         """Answers to a worker that asks and does not read: it has to ask again."""
         if self.answer_bytes + len(self._acks) * _ACK_BYTES > self._most_bytes:
             self.end(SlowReader("the worker does not read what it is sent: connect again"))
+
+    def _check_greeted(self) -> None:
+        if not self.worker_id:
+            self.end(ProtocolError(f"expected Hello within {HELLO_WITHIN_S:g} s"))
 
     def _check_deaf_at(self, due: float, *, confirming: bool = False) -> None:
         self._deaf_timer = asyncio.get_running_loop().call_at(due, self._check_deaf, due, confirming)
