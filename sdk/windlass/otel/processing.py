@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as contexts
 from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, Status, StatusCode, set_span_in_context
@@ -15,13 +14,14 @@ from windlass.worker.attempt import Attempt
 from windlass.worker.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from opentelemetry.trace import Span
 
     from windlass.otel.spans import Spans
     from windlass.v1 import run_pb2
     from windlass.worker.outcome import FailedAttempt, Outcome
+
+
+_NOTHING: Final = contexts.Context()
 
 
 class TracedAttempt(Attempt):
@@ -54,36 +54,34 @@ class TracedRunner(Runner):
 
     @override
     async def _run_on_loop(self, attempt: Attempt) -> None:
-        with self._processing(attempt):
+        span = self._attach(attempt)
+        try:
             await super()._run_on_loop(attempt)
+        finally:
+            _end(span)
 
     @override
     def _run(self, attempt: Attempt) -> None:
-        with self._processing(attempt):
-            super()._run(attempt)
-
-    @contextmanager
-    def _processing(self, attempt: Attempt) -> Iterator[None]:
-        span = self._open_span(attempt)
-        token = contexts.attach(set_span_in_context(span, contexts.Context()))
+        span = self._attach(attempt)
         try:
-            yield
+            super()._run(attempt)
         finally:
-            contexts.detach(token)
-            if span.is_recording():  # else it was given up on, or is nobody's to see
-                span.end()
+            _end(span)
 
-    def _open_span(self, attempt: Attempt) -> Span:
+    def _attach(self, attempt: Attempt) -> Span:
+        """Make a span current for good: an attempt has context variables of its own."""
         creation = propagation.read(attempt.spec)
         if creation is not None and not creation.get_span_context().trace_flags.sampled:
+            contexts.attach(set_span_in_context(creation, _NOTHING))
             return creation  # what hangs below it is not recorded either
         span = self._spans.begin(
             f"process {attempt.task.name}",
             SpanKind.CONSUMER,
             conventions.of_attempt(attempt.context),
-            contexts.Context() if creation is None else set_span_in_context(creation, contexts.Context()),
+            _NOTHING if creation is None else set_span_in_context(creation, _NOTHING),
             None if creation is None else [Link(creation.get_span_context())],
         )
+        contexts.attach(set_span_in_context(span, _NOTHING))
         if isinstance(attempt, TracedAttempt):
             attempt.span = span
         return span
@@ -105,3 +103,8 @@ class TracedRunner(Runner):
             attempt.span.set_status(Status(StatusCode.ERROR, failure.message))
             attempt.span.end()  # a thread that is stuck for good would never get to it
         return super()._failed(attempt, failure)
+
+
+def _end(span: Span) -> None:
+    if span.is_recording():  # else it was given up on, or is nobody's to see
+        span.end()

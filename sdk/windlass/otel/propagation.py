@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from windlass.v1 import run_pb2
 
 # https://www.w3.org/TR/trace-context/#traceparent-header
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
 
 def write(span: Span, spec: run_pb2.RunSpec) -> None:
@@ -28,12 +28,10 @@ def write(span: Span, spec: run_pb2.RunSpec) -> None:
 
 def read(spec: run_pb2.RunSpec) -> NonRecordingSpan | None:
     """Give what stands for the span that a run was sent in; None where it came without, or with nonsense."""
-    if not spec.traceparent:
+    text = spec.traceparent
+    if not text or _TRACEPARENT.match(text) is None:
         return None
-    found = _TRACEPARENT.fullmatch(spec.traceparent)
-    if found is None:
-        return None
-    trace_id, span_id, flags = (int(part, 16) for part in found.groups())
+    trace_id, span_id, flags = int(text[3:35], 16), int(text[36:52], 16), int(text[53:55], 16)
     state = TraceState.from_header([spec.tracestate]) if spec.tracestate else None
     context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags), trace_state=state)
     return NonRecordingSpan(context) if context.is_valid else None
