@@ -47,11 +47,10 @@ class TracedSubmits(Submits):
         outcomes = await super().submit(namespace, submissions, watch=watch)
         sent: dict[str, list[int]] = {}
         for place, submission in enumerate(submissions):
-            if submission.spec.traceparent:
-                sent.setdefault(submission.spec.traceparent, []).append(place)
+            if traceparent := recorded(submission.spec.traceparent):
+                sent.setdefault(traceparent, []).append(place)
         for traceparent, places in sent.items():
-            if recorded(traceparent):
-                self._tell(traceparent, [submissions[i] for i in places], [outcomes[i] for i in places], begin_ns)
+            self._tell(traceparent, [submissions[i] for i in places], [outcomes[i] for i in places], begin_ns)
         return outcomes
 
     def _tell(
