@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -184,7 +185,7 @@ def test_a_reader_that_leaves_is_not_complained_about(site: Site) -> None:
     for _ in range(3):
         site.submit("open")
     site.gate("open").set()
-    command = f"{sys.executable} -m windlass.cli"
+    command = f"{shlex.quote(sys.executable)} -m windlass.cli"
     ended = subprocess.run(
         ["/bin/bash", "-c", f"{command} runs list | true; {command} runs watch --workflow pass_gate | true"],
         cwd=site.folder, env=clean(site.environment), capture_output=True, text=True, check=False, timeout=60,

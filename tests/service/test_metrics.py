@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from windlass_core.store.processes import ServiceName
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> Iterator[LocalCluster]:
     """Give a cluster of their own: counts begin at 0."""
     with LocalCluster() as running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def conformance_run(worker: str, cases: Sequence[str], patience: float = PATIENC
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "tests.conformance", "--json", "--patience", str(patience)),
-            *("--worker", f"{sys.executable} -m {worker}", *only),
+            *("--worker", f"{shlex.quote(sys.executable)} -m {worker}", *only),
         ],
         cwd=_ROOT,
         check=False,

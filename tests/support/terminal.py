@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -39,7 +40,7 @@ class Terminal:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _ON_A_TERMINAL, sys.executable, "-m", "windlass.cli", *arguments],
             cwd=folder,
-            env={"PATH": "/usr/bin:/bin", "TERM": "xterm-256color", **environment},
+            env={"PATH": "/usr/bin:/bin", "TERM": "xterm-256color", "PYTHONFAULTHANDLER": "1", **environment},
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -64,11 +65,16 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def end(self, seconds: float = 30.0) -> int:
-        """Read on to its end, and give its exit code."""
+        """Read on to its end, and give its exit code. Raises AssertionError, with its stacks, where it does not end."""
         deadline = time.monotonic() + seconds
         while self._read(deadline - time.monotonic()):
             pass
-        return self._process.wait(10)
+        if time.monotonic() < deadline:
+            return self._process.wait(10)
+        self._process.send_signal(signal.SIGABRT)
+        while self._read(10.0):
+            pass
+        raise AssertionError(f"it did not end within {seconds:g} s:\n{self.text}")
 
     def __enter__(self) -> Self:
         return self

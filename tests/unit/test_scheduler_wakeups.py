@@ -25,19 +25,22 @@ async def test_work_is_matched_though_the_store_was_away_when_it_came(
     monkeypatch.setattr(scheduler_module, "BEAT_EVERY_S", 0.01)
     scheduler = Scheduler(SchedulerSettings(store_url=world.shard.url))
     assign, failures = scheduler.shard.scheduling.assign, 0
+    turn = asyncio.Lock()  # nothing comes between the look and the match
 
     async def away_twice(leases: list[str]) -> Assigned:
         nonlocal failures
-        if failures < 2 and await world.shard.redis.exists(world.shard.keys.of("dirty")):
-            failures += 1
-            raise StoreUnavailable("away")
-        return await assign(leases)
+        async with turn:
+            if failures < 2 and await world.shard.redis.exists(world.shard.keys.of("dirty")):
+                failures += 1
+                raise StoreUnavailable("away")
+            return await assign(leases)
 
     monkeypatch.setattr(scheduler.shard.scheduling, "assign", away_twice)
     loops = [asyncio.create_task(loop()) for loop in scheduler.loops()]
     try:
         await world.connect()
-        await world.submit(40)
+        async with turn:
+            await world.submit(40)
         assert await world.shard.pop(world.shard.keys.of("inbox", inc="d1"), 1, timeout_s=20)
         assert failures == 2
     finally:
