@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from windlass.exceptions import InvalidConfig as InvalidConfig
     from windlass.exceptions import InvalidInput as InvalidInput
     from windlass.exceptions import InvalidTask as InvalidTask
+    from windlass.exceptions import LifespanFailed as LifespanFailed
     from windlass.exceptions import MissingScope as MissingScope
     from windlass.exceptions import NoDispatcher as NoDispatcher
     from windlass.exceptions import NonRetryableException as NonRetryableException

@@ -17,16 +17,16 @@ from windlass.config import ClientConfig
 from windlass.decorator import TaskDecorator
 from windlass.exceptions import DuplicateTask, InvalidInput
 from windlass.logs import LogsClient
+from windlass.parameters import where
 from windlass.payload import write_any
 from windlass.runs import RunsClient
-from windlass.signature import where
 from windlass.task import Task
 from windlass.tokens import TokensClient
 from windlass.workers import WorkersClient
 from windlass.workflows import WorkflowsClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from windlass.instrumentation import Instrumentation
@@ -45,14 +45,21 @@ class Windlass:
     they are `aio_`, on any loop.
     """
 
-    def __init__(self, *, config: ClientConfig | None = None) -> None:
+    def __init__(
+        self, *, config: ClientConfig | None = None, lifespan: Callable[[], AsyncIterator[Any]] | None = None
+    ) -> None:
         """Read the WINDLASS_* settings unless `config` is given.
+
+        Args:
+            config: settings, in place of the environment's.
+            lifespan: of each of its workers that is given no other; see `worker`.
 
         Raises:
             InvalidConfig: a setting is wrong; names it.
 
         """
         self.config: Final = config or ClientConfig()
+        self.lifespan: Final = lifespan
         self._made_session: ClientSession | None = None
         self._making = threading.Lock()
         self._tasks: dict[str, Task] = {}
@@ -120,6 +127,7 @@ class Windlass:
         labels: Mapping[str, str] | None = None,
         workflows: Iterable[Task] | None = None,
         queues: Iterable[str] | None = None,
+        lifespan: Callable[[], AsyncIterator[Any]] | None = None,
     ) -> Worker:
         """Make a worker; `start()` runs it.
 
@@ -129,6 +137,8 @@ class Windlass:
             labels: what placement can ask for.
             workflows: the tasks that it serves; left out, all that the application knows.
             queues: the queues that it serves; left out, all.
+            lifespan: an async generator function, run once: to its `yield` before the first task, beyond
+                it after the last one. `ctx.lifespan` is what it yields. Left out, the application's.
 
         """
         from windlass.worker import Worker
@@ -140,6 +150,7 @@ class Windlass:
             labels=labels,
             workflows=workflows,
             queues=queues,
+            lifespan=lifespan,
         )
 
     @overload

@@ -20,10 +20,11 @@ from typing import (
 
 from windlass.exceptions import InvalidTask
 from windlass.model_task import ModelTask
+from windlass.parameters import where
 from windlass.plain_task import PlainTask
 from windlass.priority import Priority
 from windlass.retry import ErrorType, RetryPolicy, policy_from_counts
-from windlass.signature import ModelForm, PlainForm, read_signature, where
+from windlass.signature import ModelForm, PlainForm, read_signature
 from windlass.task import Executor, TaskSettings
 
 if TYPE_CHECKING:

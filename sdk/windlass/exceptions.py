@@ -4,6 +4,7 @@ WindlassError
 ├── InvalidTask (TypeError)          the function cannot be a task as it stands
 │   └── DuplicateTask                another function has this task's name
 ├── InvalidConfig                    a setting holds something that it must not
+├── LifespanFailed                   the worker's lifespan did not open
 ├── InvalidInput (ValueError)        the input does not fit what the task takes
 ├── SerializationError (TypeError)   a value cannot be written as, or read from, JSON
 ├── PayloadTooLarge                  input, output or metadata over its limit
@@ -54,6 +55,7 @@ __all__ = [
     "InvalidConfig",
     "InvalidInput",
     "InvalidTask",
+    "LifespanFailed",
     "MissingScope",
     "NoDispatcher",
     "NonRetryableException",
@@ -102,6 +104,10 @@ class DuplicateTask(InvalidTask):
 
 class InvalidConfig(WindlassError):
     """A setting holds something that it must not: names the setting and what it takes."""
+
+
+class LifespanFailed(WindlassError):
+    """A worker's lifespan raised before it yielded: what it raised is the cause."""
 
 
 class InvalidInput(WindlassError, ValueError):

@@ -7,24 +7,21 @@ comes first or not at all, and the other parameters are the fields of the input.
 from __future__ import annotations
 
 import inspect
-import types
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import TYPE_CHECKING, Annotated, Any, Final, Never, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Never, NoReturn
 
 from pydantic import PydanticSchemaGenerationError
 from pydantic.errors import PydanticUserError
 
-from windlass.context import Context
 from windlass.empty_model import EmptyModel
 from windlass.exceptions import InvalidTask
+from windlass.parameters import NAMED, hints_of, is_context, parameters_of, where
 from windlass.payload import Codec
 from windlass.plain_input import PlainInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-_NAMED: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +39,6 @@ class PlainForm:
     input: PlainInput
     output: Codec
     takes_context: bool
-
-
-def where(function: Callable[..., Any]) -> str:
-    """Say where a function stands: "file.py:12 (name)"."""
-    inner = inspect.unwrap(function)
-    code = getattr(inner, "__code__", None)
-    place = f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(inner)
-    return f"{place} ({getattr(inner, '__qualname__', '?')})"
 
 
 def read_signature(
@@ -72,13 +61,13 @@ def read_signature(
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidTask(f"{where(function)}: a generator cannot be a task: return the value, or a list of values")
-    parameters = _parameters_of(function)
-    hints = _hints_of(function, local_names)
+    parameters = parameters_of(function)
+    hints = hints_of(function, local_names)
     output = _codec(function, _output_type(hints), f"output of task {name!r}", "its return type")
-    places = [place for place, each in enumerate(parameters) if _is_context(each, hints, place)]
+    places = [place for place, each in enumerate(parameters) if is_context(each, hints, place)]
     if input_validator is not None or places == [1]:
         return _model_form(function, name, parameters, hints, places, input_validator, output)
-    if places not in ([], [0]) or (places and parameters[0].kind not in _NAMED):
+    if places not in ([], [0]) or (places and parameters[0].kind not in NAMED):
         raise InvalidTask(_misplaced(function, parameters, places))
     fields = parameters[1:] if places else parameters
     plain = PlainInput(
@@ -98,7 +87,7 @@ def _model_form(
     input_validator: Any,
     output: Codec,
 ) -> ModelForm:
-    shape = len(parameters) == 2 and all(each.kind in _NAMED for each in parameters)  # noqa: PLR2004 - the number says it
+    shape = len(parameters) == 2 and all(each.kind in NAMED for each in parameters)  # noqa: PLR2004 - the number says it
     unannotated_context = places == [] and shape and parameters[1].name not in hints
     if not shape or not (places == [1] or unannotated_context):
         raise InvalidTask(_no_model_form(function, parameters, places, input_validator))
@@ -106,42 +95,6 @@ def _model_form(
     if annotation is None:
         annotation = _without_any(hints.get(parameters[0].name, EmptyModel))
     return ModelForm(_codec(function, annotation, f"input of task {name!r}", f"`{parameters[0].name}`"), output)
-
-
-def _parameters_of(function: Callable[..., Any]) -> list[Parameter]:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError) as error:
-        raise InvalidTask(f"{function!r} cannot be a task: {error}") from None
-
-
-def _hints_of(function: Callable[..., Any], local_names: Mapping[str, Any] | None) -> dict[str, Any]:
-    inner = inspect.unwrap(function)
-    names = {"Context": Context, **(local_names or {})}
-    try:
-        return get_type_hints(inner, localns=names, include_extras=True)
-    except NameError as error:
-        raise InvalidTask(
-            f"{where(function)}: the annotation {error.name!r} is not known here at run time: import it "
-            "outside `if TYPE_CHECKING:`, above the task"
-        ) from None
-    except (SyntaxError, TypeError) as error:
-        raise InvalidTask(f"{where(function)}: its annotations cannot be read: {error}") from None
-
-
-def _is_context(parameter: Parameter, hints: Mapping[str, Any], place: int) -> bool:
-    if parameter.name not in hints:
-        return place == 1 and parameter.name == "ctx" and parameter.kind in _NAMED
-    return _means_context(hints[parameter.name])
-
-
-def _means_context(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _means_context(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return any(_means_context(each) for each in get_args(annotation))
-    return isinstance(annotation, type) and issubclass(annotation, Context)
 
 
 def _output_type(hints: Mapping[str, Any]) -> Any:
@@ -197,7 +150,7 @@ def _advice(function: Callable[..., Any], parameters: list[Parameter], places: l
     others = [each for place, each in enumerate(parameters) if place not in places]
     plain = ", ".join([f"{context}: Context", *map(_parameter_text, others)])
     advice = f"`{_definition(function)}({plain})`"
-    if len(others) == 1 and others[0].kind in _NAMED:
+    if len(others) == 1 and others[0].kind in NAMED:
         model = _parameter_text(others[0].replace(default=Parameter.empty))
         return f"`{_definition(function)}({model}, {context}: Context)` or {advice}"
     return advice

@@ -14,10 +14,11 @@ from typing_extensions import override
 
 from windlass.duration import Duration, to_milliseconds
 from windlass.exceptions import InvalidInput, InvalidTask, SerializationError
+from windlass.parameters import where
 from windlass.payload import check_size, write_metadata
 from windlass.priority import Priority
 from windlass.retry import RetryPolicy
-from windlass.signature import ModelForm, PlainForm, where
+from windlass.signature import ModelForm, PlainForm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

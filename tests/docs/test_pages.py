@@ -43,7 +43,9 @@ def worker(folder: Path, environment: dict[str, str]) -> Iterator[None]:
         process.wait()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md", "docs/coming-from-celery.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/getting-started.md", "docs/coming-from-celery.md", "docs/dependencies.md"]
+)
 def test_every_program_on_the_page_runs(page: str, tmp_path: Path) -> None:
     """Each named block is a file; those that are not served or tested are run to their end."""
     files = programs(ROOT / page)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -12,14 +12,16 @@ from windlass import Windlass
 from windlass.testing import Engine, start_engine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
 
 class Serving(Protocol):
     """`async with serving(app):` runs a worker in this process."""
 
-    def __call__(self, app: Windlass, slots: int = 10) -> AbstractAsyncContextManager[None]: ...
+    def __call__(
+        self, app: Windlass, slots: int = 10, lifespan: Callable[[], AsyncIterator[Any]] | None = None
+    ) -> AbstractAsyncContextManager[None]: ...
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +43,10 @@ def serving() -> Serving:
     """Give a way to run a worker for the length of a block."""
 
     @asynccontextmanager
-    async def serve(app: Windlass, slots: int = 10) -> AsyncIterator[None]:
-        worker = app.worker("fundamentals", slots=slots)
+    async def serve(
+        app: Windlass, slots: int = 10, lifespan: Callable[[], AsyncIterator[Any]] | None = None
+    ) -> AsyncIterator[None]:
+        worker = app.worker("fundamentals", slots=slots, lifespan=lifespan)
         await worker.aio_start()
         assert await asyncio.to_thread(worker.wait_ready, 30)
         try:

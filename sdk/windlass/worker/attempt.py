@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from windlass.context import Context
 from windlass.v1 import run_pb2
@@ -59,6 +59,7 @@ class Attempt:
         worker_id: str,
         labels: Mapping[str, str],
         reports: Reports,
+        lifespan: Any = None,
     ) -> None:
         """Prepare to execute `assignment`; starts nothing."""
         self.lease_id = assignment.lease_id
@@ -73,7 +74,7 @@ class Attempt:
         self.timer: asyncio.TimerHandle | None = None
         self.timed_out = False
         self._reports = reports
-        self.context = Context(assignment, worker_id, labels, self.log, self.cancel_self)
+        self.context = Context(assignment, worker_id, labels, self.log, self.cancel_self, lifespan)
 
     def log(self, level: str, message: str) -> None:
         """Keep a line with the run. From any thread."""

@@ -49,6 +49,7 @@ class Runner:
         labels: Mapping[str, str],
         loop: asyncio.AbstractEventLoop,
         reports: Reports,
+        lifespan: Any = None,
     ) -> None:
         """Execute `slots` attempts at the same time, on `loop` and on threads."""
         self._tasks = tasks
@@ -57,6 +58,7 @@ class Runner:
         self._labels = labels
         self._loop = loop
         self._reports = reports
+        self._lifespan = lifespan
         self._attempts: dict[str, Attempt] = {}
         # Those of them that wait for a slot: the engine has given up on one that still executes here.
         self._waiting: dict[str, Attempt] = {}
@@ -106,14 +108,14 @@ class Runner:
 
     def _start(self, assignments: list[dispatch_pb2.Assignment]) -> None:
         tasks, attempts = self._tasks, self._attempts
-        worker_id, labels, reports = self._worker_id, self._labels, self._reports
+        worker_id, labels, reports, lifespan = self._worker_id, self._labels, self._reports, self._lifespan
         for assignment in assignments:
             task = tasks.get(assignment.task_name)
             if task is None:
                 failure = unknown_task(assignment.task_name, list(tasks))
                 self._report(FailedAttempt(assignment.lease_id, assignment.run_id, failure))
                 continue
-            attempt = self.attempt_type(assignment, task, worker_id, labels, reports)
+            attempt = self.attempt_type(assignment, task, worker_id, labels, reports, lifespan)
             attempts[attempt.lease_id] = attempt
             if len(attempts) > self._slots:
                 self._waiting[attempt.lease_id] = attempt

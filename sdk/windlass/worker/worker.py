@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from windlass.exceptions import DuplicateTask, InvalidConfig
 from windlass.transport.io_thread import (
@@ -25,12 +25,13 @@ from windlass.transport.io_thread import (
     io_thread,
 )
 from windlass.v1 import dispatch_pb2
+from windlass.worker.lifespan import Lifespan
 from windlass.worker.runner import Runner
 from windlass.worker.session import WorkerSession
 from windlass.worker.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
     from types import FrameType
 
@@ -57,6 +58,7 @@ class Worker:
         labels: Mapping[str, str] | None = None,
         workflows: Iterable[Task] | None = None,
         queues: Iterable[str] | None = None,
+        lifespan: Callable[[], AsyncIterator[Any]] | None = None,
         drain_grace: float = DRAIN_GRACE,
     ) -> None:
         """Prepare a worker; connects to nothing yet.
@@ -68,10 +70,11 @@ class Worker:
             labels: what placement can ask for.
             workflows: the tasks that it serves; left out, all that `app` knows when it starts.
             queues: the queues that it serves; left out, all.
+            lifespan: what it opens before its first task and closes after its last; left out, `app`'s.
             drain_grace: seconds that running work gets to finish when the worker is told to stop.
 
         Raises:
-            InvalidConfig: a value is out of its range.
+            InvalidConfig: a value is out of its range, or the lifespan is no async generator function.
 
         """
         if isinstance(slots, bool) or not 1 <= slots <= MOST_SLOTS:
@@ -85,6 +88,8 @@ class Worker:
         self._labels = {key: str(value) for key, value in (labels or {}).items()}
         self._workflows = None if workflows is None else list(workflows)
         self._queues = list(queues or ())
+        lifespan = lifespan or app.lifespan
+        self._lifespan = None if lifespan is None else Lifespan(lifespan)
         self._drain_grace = drain_grace
         self._ready = threading.Event()
         self._stream: Stream | None = None
@@ -106,6 +111,7 @@ class Worker:
         goes back to its queue without being charged a retry. The second one leaves at once.
 
         Raises:
+            LifespanFailed: its lifespan raised before it yielded; it never connected.
             WindlassError: the engine refuses this worker. An engine that can't be reached is
                 waited for.
 
@@ -122,20 +128,25 @@ class Worker:
                 _close(loop)
 
     async def aio_start(self) -> None:
-        """Serve inside the running process and loop; returns at once. End it with `aio_stop`.
+        """Serve inside the running process and loop; returns once it has begun. End it with `aio_stop`.
 
         Tasks execute on the running loop, so blocking calls of the SDK are refused on it.
+
+        Raises:
+            LifespanFailed: its lifespan raised before it yielded; it never connected.
+
         """
-        if self._running is not None:
+        if self._stream is not None:
             raise InvalidConfig(f"worker {self.name!r} has been started before: make a new one")
         loop = asyncio.get_running_loop()
         tasks = self._tasks()
         session = WorkerSession(self._hello(tasks.values()), _clock)
         self._stream = Stream(session, self._app.config, self._ready.set)
-        make = Runner if self._app.instrumentation is None else self._app.instrumentation.runner
-        self._runner = make(tasks, self._slots, self.id, self._labels, loop, self._stream)
         self._loop = loop
         forbid_sync_calls_on(loop)
+        resources = await self._open_lifespan(loop)
+        make = Runner if self._app.instrumentation is None else self._app.instrumentation.runner
+        self._runner = make(tasks, self._slots, self.id, self._labels, loop, self._stream, resources)
         _log.info(
             "worker %s (%s) starts: %d slots, tasks: %s",
             self.name,
@@ -154,6 +165,8 @@ class Worker:
         finally:
             if self._running.done():  # else it is the waiting that was cancelled, not the worker
                 await self._runner.settle(CLEAN_UP_SECONDS)
+                if self._lifespan is not None:
+                    await self._lifespan.close()
                 allow_sync_calls_on(self._loop)
                 _log.info("worker %s has ended", self.name)
 
@@ -182,7 +195,19 @@ class Worker:
         await self.aio_start()
         await self.aio_wait()
 
+    async def _open_lifespan(self, loop: asyncio.AbstractEventLoop) -> Any:
+        if self._lifespan is None or self._drains:
+            return None
+        try:
+            return await self._lifespan.open(lambda: self._drain(None))
+        except BaseException:
+            allow_sync_calls_on(loop)
+            raise
+
     def _drain(self, grace: float | None) -> None:
+        if self._lifespan is not None and self._runner is None and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is being opened there
+                self._loop.call_soon_threadsafe(self._lifespan.give_up)
         if self._stream is not None:
             seconds = self._drain_grace if grace is None else grace
             self._drains.append(io_thread().run(self._stream.drain(seconds)))
