@@ -128,3 +128,24 @@ async def test_an_empty_namespace_has_an_empty_page(world: World) -> None:
     """And no other."""
     page = await _list(world)
     assert (len(page.runs), page.next_page_token) == (0, "")
+
+
+@pytest.mark.parametrize("token", ["\u00b2:x", "9" * 5000 + ":x", "1:", ":x", "-1:x"])
+async def test_a_page_token_that_was_never_given_is_refused(world: World, token: str) -> None:
+    """Also one that only looks like a number."""
+    with pytest.raises(InvalidField, match="page_token"):
+        await _list(world, page_token=token)
+
+
+@pytest.mark.parametrize(
+    ("name", "many"),
+    [
+        ("statuses", [1] * 1001),
+        ("workflow_names", ["a"] * 1001),
+        ("metadata", {str(number): "x" for number in range(1001)}),
+    ],
+)
+async def test_filters_have_a_limit(world: World, name: str, many: Any) -> None:
+    """Each run is held against all of them."""
+    with pytest.raises(InvalidField, match=f"{name}: expected at most 1000"):
+        await _list(world, **{name: many})

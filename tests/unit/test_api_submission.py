@@ -129,3 +129,14 @@ def test_what_is_too_large_names_its_limit(spec: dict[str, Any], field: str, lim
     with pytest.raises(TooLarge) as raised:
         _check(**spec)
     assert (raised.value.field, raised.value.limit) == (f"runs[3].spec.{field}", limit)
+
+
+def test_what_no_field_names_counts_too() -> None:
+    """It is kept and sent on; a message to a worker, or a page of runs, has to hold it."""
+    submission = run_service_pb2.RunSubmission(run_id=RUN, spec=run_pb2.RunSpec(workflow_name="a"))
+    length = 2_000_000
+    unknown = b"\xfa\x3f" + bytes([length & 0x7F | 0x80, length >> 7 & 0x7F | 0x80, length >> 14]) + b"x" * length
+    submission.spec.MergeFromString(unknown)
+    with pytest.raises(TooLarge, match=r"runs\[3\].spec: .* over the limit") as raised:
+        check_submission(submission, _definition(), namespace="ns", wait=False, path="runs[3]")
+    assert raised.value.limit > MAX_PAYLOAD_BYTES + MAX_METADATA_BYTES

@@ -255,3 +255,39 @@ def test_an_assignment_tells_the_worker_all() -> None:
     assert (message.task_name, message.execution_timeout_ms, message.created_at_ms) == ("a", 9, 5)
     assert message.cancel_requested
     assert message.spec == spec
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"heartbeat": dispatch_pb2.Heartbeat(lease_ids=[""] * 120_001)},
+        {"report": dispatch_pb2.Report(accepted_lease_ids=[""] * 120_001)},
+        {"report": dispatch_pb2.Report(completed=[dispatch_pb2.Completed()] * 30_001)},
+        {"report": dispatch_pb2.Report(failed=[dispatch_pb2.Failed()] * 30_001)},
+        {"logs": dispatch_pb2.Logs(logs=[dispatch_pb2.TaskLog()] * 10_001)},
+    ],
+)
+def test_many_small_things_at_once_are_refused(message: dict[str, Any]) -> None:
+    """A million empty ones go into a message, and take up hundreds of megabytes here, or stop the store."""
+    session = _open()
+    with pytest.raises(ProtocolError, match="expected at most"):
+        _receive(session, **message)
+
+
+def test_as_many_leases_as_a_worker_may_hold_are_taken() -> None:
+    """In a Hello, too."""
+    leases = ["0" * 32] * MAX_SLOTS
+    (effect,) = _receive(_open(), heartbeat=dispatch_pb2.Heartbeat(lease_ids=leases))
+    assert effect == Beat(0, leases)
+    (effect,) = _receive(WorkerSession(5), hello=_hello(held_lease_ids=leases))
+    assert isinstance(effect, Enrol)
+    with pytest.raises(InvalidField, match="held_lease_ids"):
+        _receive(WorkerSession(5), hello=_hello(held_lease_ids=[""] * 120_001))
+
+
+def test_all_of_a_log_line_has_limits() -> None:
+    """Its level and its ids as well as its text."""
+    line = run_pb2.LogLine(level="x" * 100_000, trace_id="0" * 100_000, span_id="0" * 100_000, message="m")
+    (effect,) = _receive(_open(), logs=dispatch_pb2.Logs(logs=[dispatch_pb2.TaskLog(lines=[line])]))
+    assert isinstance(effect, KeepLogs)
+    assert effect.logs[0].ByteSize() < 300

@@ -15,6 +15,8 @@ from windlass_core.domain.trace import recorded
 from windlass_core.store.runs import Submission
 
 _MAX_TRACE_BYTES = 1024
+# All of a run's spec: its input, its metadata with the definition's, and the names and lists besides.
+_MAX_SPEC_BYTES = MAX_PAYLOAD_BYTES + 3 * MAX_METADATA_BYTES
 
 
 def check_submission(
@@ -50,9 +52,17 @@ def check_submission(
         if len(getattr(spec, name)) > limit:
             field = f"{path}.spec.{name}"
             raise TooLarge(f"{field}: over {limit} bytes", field, limit)
+    serialized = spec.SerializeToString()
+    if len(serialized) > _MAX_SPEC_BYTES:
+        # Fields that this engine does not know are kept: they count too.
+        raise TooLarge(
+            f"{path}.spec: {len(serialized)} bytes are over the limit of {_MAX_SPEC_BYTES}",
+            f"{path}.spec",
+            _MAX_SPEC_BYTES,
+        )
     return (
         run_id,
-        spec.SerializeToString(),
+        serialized,
         flow_name(namespace, queue, definition.name),
         level,
         definition.version,

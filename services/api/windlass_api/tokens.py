@@ -5,7 +5,7 @@ from typing import Any
 from typing_extensions import override
 
 from windlass.v1 import token_service_pb2, token_service_pb2_grpc
-from windlass_api.listing import page_size
+from windlass_api.listing import page_size, read_place
 from windlass_core.domain.access import Scope
 from windlass_core.domain.definition import check_duration
 from windlass_core.domain.errors import InvalidField
@@ -52,9 +52,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
     ) -> token_service_pb2.ListTokensResponse:
         """See token_service.proto."""
         most = page_size(request.page_size, _DEFAULT_PAGE)
-        if not (request.page_token or "0").isdecimal():
-            raise InvalidField("page_token: expected a next_page_token as it was given", "page_token")
-        first = int(request.page_token or 0)
+        first = read_place(request.page_token or "0")
         namespace = caller().namespace
         stored = await self._tokens.page(namespace, first, most)
         more = await self._tokens.count(namespace) > first + most

@@ -5,9 +5,9 @@ from typing import Any
 from typing_extensions import override
 
 from windlass.v1 import worker_service_pb2, worker_service_pb2_grpc
-from windlass_api.listing import page_size
+from windlass_api.listing import page_size, read_place
 from windlass_api.presentation import to_worker
-from windlass_core.domain.errors import InvalidField, NoDispatcher, UnknownWorker
+from windlass_core.domain.errors import NoDispatcher, UnknownWorker
 from windlass_core.randomness import uniform
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
@@ -35,9 +35,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
             (to_worker(worker, dispatchers) for worker in stored),
             key=lambda worker: (worker.name, worker.worker_id),
         )
-        if not (request.page_token or "0").isdigit():
-            raise InvalidField("page_token: expected a next_page_token as it was given", "page_token")
-        first = int(request.page_token or 0)
+        first = read_place(request.page_token or "0")
         return worker_service_pb2.ListWorkersResponse(
             workers=workers[first : first + most],
             next_page_token=str(first + most) if len(workers) > first + most else "",

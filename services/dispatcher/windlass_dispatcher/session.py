@@ -13,8 +13,10 @@ from windlass_core.domain.errors import InvalidField, ProtocolError
 from windlass_core.domain.limits import (
     MAX_ITEMS_PER_MESSAGE,
     MAX_LABELS,
+    MAX_LEASES_PER_MESSAGE,
     MAX_LOG_MESSAGE_BYTES,
     MAX_NAME_LENGTH,
+    MAX_OUTCOMES_PER_MESSAGE,
     MAX_PAYLOAD_BYTES,
     MAX_SLOTS,
 )
@@ -23,6 +25,8 @@ from windlass_dispatcher.attempt import Attempt
 
 _MAX_FAILURE_TEXT = 16 * 1024
 _MAX_TRACEBACK = 32 * 1024
+# The names of levels, and ids in hexadecimal digits.
+_MAX_WORD = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,9 @@ class WorkerSession:
             case "report":
                 return self._report(message.report)
             case "heartbeat":
-                return [Beat(message.heartbeat.sequence, list(message.heartbeat.lease_ids))]
+                held = message.heartbeat.lease_ids
+                _check_count(len(held), MAX_LEASES_PER_MESSAGE, "heartbeat.lease_ids")
+                return [Beat(message.heartbeat.sequence, list(held))]
             case "logs":
                 return self._logs(message.logs)
             case "hello":
@@ -150,6 +156,7 @@ class WorkerSession:
             ("workflows", hello.workflows, MAX_ITEMS_PER_MESSAGE),
             ("queues", hello.queues, MAX_ITEMS_PER_MESSAGE),
             ("labels", hello.labels, MAX_LABELS),
+            ("held_lease_ids", hello.held_lease_ids, MAX_LEASES_PER_MESSAGE),
         ):
             if len(many) > most:
                 raise InvalidField(f"hello.{name}: expected at most {most}, got {len(many)}", f"hello.{name}")
@@ -165,6 +172,8 @@ class WorkerSession:
         return [Enrol(hello)]
 
     def _report(self, report: dispatch_pb2.Report) -> list[Effect]:
+        _check_count(len(report.accepted_lease_ids), MAX_LEASES_PER_MESSAGE, "report.accepted_lease_ids")
+        _check_count(len(report.completed) + len(report.failed), MAX_OUTCOMES_PER_MESSAGE, "report: outcomes")
         effects: list[Effect] = []
         accepted = [
             (self._attempts[lease].run_id, lease)
@@ -205,12 +214,20 @@ class WorkerSession:
         return Fail(run_id, lease_id, attempt, failure, released, rejected)
 
     def _logs(self, logs: dispatch_pb2.Logs) -> list[Effect]:
-        if sum(len(log.lines) for log in logs.logs) > 10 * MAX_ITEMS_PER_MESSAGE:
-            raise ProtocolError(f"expected at most {10 * MAX_ITEMS_PER_MESSAGE} log lines at once")
+        most = 10 * MAX_ITEMS_PER_MESSAGE
+        _check_count(max(len(logs.logs), sum(len(log.lines) for log in logs.logs)), most, "log lines")
         for log in logs.logs:
             for line in log.lines:
                 line.message = line.message[:MAX_LOG_MESSAGE_BYTES]
+                line.level = line.level[:_MAX_WORD]
+                line.trace_id = line.trace_id[:_MAX_WORD]
+                line.span_id = line.span_id[:_MAX_WORD]
         return [KeepLogs(list(logs.logs))]
+
+
+def _check_count(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise ProtocolError(f"{what}: expected at most {most} at once, got {count}")
 
 
 def _wrong_output(output: bytes) -> run_pb2.Failure | None:

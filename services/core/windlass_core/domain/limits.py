@@ -4,6 +4,10 @@ MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_METADATA_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_ITEMS_PER_MESSAGE = 1_000
+# Of what a worker says at once: as many leases as a message has room for, and fewer outcomes. Many empty
+# ones fit into a message too, and would take up a hundred times its size.
+MAX_LEASES_PER_MESSAGE = 120_000
+MAX_OUTCOMES_PER_MESSAGE = 30_000
 MAX_NAME_LENGTH = 200
 MAX_ATTEMPTS = 1_000
 MAX_SLOTS = 100_000
