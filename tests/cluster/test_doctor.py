@@ -69,6 +69,14 @@ def test_what_is_missing_is_said(running: Engine, tmp_path: Path) -> None:
     assert "127.0.0.1:1" in found["dispatcher"][1]
 
 
+def test_replicas_on_loopback_need_no_encryption(running: Engine, tmp_path: Path) -> None:
+    """Several addresses are looked at one by one."""
+    replicas = f"ipv4:{running.api_address},{running.api_address}"
+    _code, found = doctor(tmp_path, WINDLASS_API_ADDRESS=replicas)
+    assert found["api"][0] == "ok"
+    assert "tls" not in found
+
+
 @pytest.mark.parametrize(
     ("environment", "check", "said"),
     [
@@ -119,6 +127,10 @@ def test_tls_is_told_with_names_and_expiry(tmp_path: Path) -> None:
         assert found["tls"][0] == "ok"
         assert "localhost, 127.0.0.1" in found["tls"][1]
         assert found["dispatcher"][0] == "ok"
+        replicas = f"ipv4:{engine.api_address},{engine.api_address}"
+        _code, found = doctor(tmp_path, **{**given, "WINDLASS_API_ADDRESS": replicas})
+        assert found["tls"][0] == "ok"
+        assert found["tls"][1].startswith(f"{engine.api_address} has a certificate for localhost")
         _code, found = doctor(tmp_path, **{**given, "WINDLASS_TLS_CA": str(others["ca_cert"])})
         assert found["tls"][0] == "failed"
         assert "issuer certificate" in found["tls"][1]

@@ -51,12 +51,13 @@ class Development:
         assert self.process.stdout is not None
         return self.process.stdout
 
-    def start(self) -> None:
+    def start(self, **environment: str) -> None:
         """Return when the worker has been given its first stream."""
         ports = ["--api-port", "0", "--dispatcher-port", "0", "--http-port", "0"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "windlass.cli", "dev", *ports],
             cwd=self.folder,
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -156,6 +157,28 @@ def test_a_changed_file_is_what_runs_next(development: Development) -> None:
     development.wait_for("connected to the dispatcher")
     done = development.windlass("run", "shout", "--input", '{"text": "hello"}')
     assert json.loads(done.stdout) == "HELLO?"
+
+
+def test_what_a_tool_keeps_in_a_hidden_folder_restarts_no_worker(development: Development) -> None:
+    """A package installed below .cache is not the worker's code."""
+    development.start()
+    (development.folder / ".cache").mkdir()
+    (development.folder / ".cache" / "tool.py").write_text("")
+    (development.folder / "seen.py").write_text("")
+    development.wait_for("seen.py")
+    assert "changed, restarting the worker" in development.lines[-1]
+    assert "tool.py" not in "".join(development.lines)
+    assert " more" not in development.lines[-1]
+
+
+def test_settings_for_another_engine_do_not_reach_its_worker(development: Development) -> None:
+    """The shell's token and addresses are for another engine; clients there are warned."""
+    other = development.folder / "other.token"
+    other.write_text("wlt_of_another_engine")
+    nowhere = "127.0.0.1:1"
+    development.start(WINDLASS_API_ADDRESS=nowhere, WINDLASS_DISPATCHER_ADDRESS=nowhere, WINDLASS_TOKEN_FILE=other.name)
+    (warning,) = [line for line in development.lines if line.startswith("warning: ")]
+    assert "WINDLASS_API_ADDRESS, WINDLASS_DISPATCHER_ADDRESS, WINDLASS_TOKEN_FILE of this shell" in warning
 
 
 def test_two_on_one_data_folder_are_refused(development: Development) -> None:

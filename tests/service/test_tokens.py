@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis
 
 from windlass import ClientConfig, InvalidInput, MissingScope, Unauthorized, Windlass
 from windlass_core.local import LocalCluster
@@ -136,3 +137,23 @@ def test_the_command_line_says_who_may_not(cli: Any) -> None:
     assert wrong.returncode == 1
     assert reader not in wrong.stderr
     assert cli("token", "list", "--namespace", "other", token=reader).returncode == 2
+
+
+def test_a_token_made_in_the_store_is_all_of_stdout(secured: LocalCluster, cli: Any) -> None:
+    """Whatever there is to be said of the store: a script takes what is printed for the token."""
+    with Redis.from_url(secured.store_url) as store:
+        store.config_set("appendonly", "no")
+        made = cli("token", "create", "--store", "--scope", "read")
+        store.config_set("appendonly", "yes")
+    assert made.stdout.startswith("wlt_")
+    assert len(made.stdout.split()) == 1
+
+
+def test_what_cannot_be_a_token_is_refused_here(cli: Any) -> None:
+    """In one line that names the setting and not the text."""
+    for text in ("wlt_one\nwlt_two", "wlt_one two", "wlt_\N{SNOWMAN}"):
+        refused = cli("runs", "list", token=text)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        (line,) = refused.stderr.splitlines()
+        assert line.startswith("error: WINDLASS_TOKEN: a token was expected")
+        assert "wlt_" not in line

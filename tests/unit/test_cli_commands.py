@@ -94,3 +94,14 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     ended = windlass(tmp_path, "workers", WINDLASS_API_ADDRESS="http://127.0.0.1:7070")
     assert ended.returncode == 2
     assert "WINDLASS_API_ADDRESS" in ended.stderr
+
+
+def test_a_shell_reads_the_settings_that_certs_prints(tmp_path: Path) -> None:
+    """Also where there is a space in the path."""
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    made = windlass(folder, "certs", "dev")
+    assert made.returncode == 0, made.stderr
+    script = f'{made.stdout}\ncat "$WINDLASS_TLS_CA" "$WINDLASS_LISTEN_CERT"'
+    shown = subprocess.run(["/bin/sh", "-ec", script], capture_output=True, text=True, check=False)
+    assert shown.stdout.count("BEGIN CERTIFICATE") == 2, shown.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from windlass.engine import load
@@ -27,10 +28,15 @@ def make(out: Path, names: Sequence[str]) -> None:
         raise InvalidConfig(str(error)) from None
     print(f"# Certificates in {out}, for a year. The authority's key, {files['ca_key'].name}, makes further ones.")
     print("# For the services; the last line asks for clients' certificates too (mutual TLS):")
-    print(f"export WINDLASS_LISTEN_CERT={files['server_cert'].absolute()}")
-    print(f"export WINDLASS_LISTEN_KEY={files['server_key'].absolute()}")
-    print(f"export WINDLASS_LISTEN_CLIENT_CA={files['ca_cert'].absolute()}")
+    _export("LISTEN_CERT", files["server_cert"])
+    _export("LISTEN_KEY", files["server_key"])
+    _export("LISTEN_CLIENT_CA", files["ca_cert"])
     print("# For clients and workers:")
-    print(f"export WINDLASS_TLS_CA={files['ca_cert'].absolute()}")
-    print(f"export WINDLASS_TLS_CERT={files['client_cert'].absolute()}")
-    print(f"export WINDLASS_TLS_KEY={files['client_key'].absolute()}")
+    _export("TLS_CA", files["ca_cert"])
+    _export("TLS_CERT", files["client_cert"])
+    _export("TLS_KEY", files["client_key"])
+
+
+def _export(name: str, file: Path) -> None:
+    """For a shell to read, whatever is in the path."""
+    print(f"export WINDLASS_{name}={quote(str(file.absolute()))}")

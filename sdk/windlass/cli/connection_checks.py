@@ -56,7 +56,7 @@ async def check_connections(config: ClientConfig) -> list[Finding]:
         found.append(Finding.ok("api", f"{config.api_address} answers in {length(timedelta(seconds=took))}"))
         found += [*_versions(system), *_clocks(system, (began + took / 2) * 1000), _token(system.caller)]
         found += _store(system)
-        found += await calls.check("dispatchers", _dispatchers(calls, config))
+        found += await calls.check("dispatcher", _dispatchers(calls, config))
         found += await calls.check("workers", _workers(calls))
     return found
 

@@ -6,11 +6,12 @@ Leaves the engine to its LocalCluster, and the worker to its own process.
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from windlass.cli.app_reference import AppReference, default_reference, parse
 from windlass.cli.reloading_worker import ReloadingWorker
@@ -20,6 +21,13 @@ from windlass.exceptions import InvalidConfig, WindlassError
 
 if TYPE_CHECKING:
     import threading
+
+
+_API_ADDRESS: Final = "WINDLASS_API_ADDRESS"
+#: What a shell may have exported for another engine, and what keeps this one's clients out.
+_OF_ANOTHER_ENGINE: Final = tuple(
+    f"WINDLASS_{name}" for name in ("DISPATCHER_ADDRESS", "TOKEN", "TOKEN_FILE", "TLS_CA", "TLS_CERT", "TLS_KEY")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Development:
                 if not stop.is_set():
                     cluster.supervise(_say)
                     _greet(cluster, reference, data_dir, time.monotonic() - began)
+                    _warn_of_another_engine(cluster.api_address)
                     self._work(cluster, reference, folder, stop)
             finally:
                 cluster.stop()
@@ -71,7 +80,7 @@ class Development:
             stop.wait()
             return
         arguments = [str(reference), "--slots", str(self.slots)]
-        environment = {"WINDLASS_API_ADDRESS": cluster.api_address}
+        environment = dict.fromkeys(_OF_ANOTHER_ENGINE, "") | {_API_ADDRESS: cluster.api_address}
         ReloadingWorker(arguments, folder, environment=environment).run(stop)
 
 
@@ -97,6 +106,16 @@ def _start(cluster: LocalCluster) -> None:
 
 def _say(said: str) -> None:
     print(f"windlass: {said}", file=sys.stderr, flush=True)
+
+
+def _warn_of_another_engine(api_address: str) -> None:
+    """The worker here is given what it needs; a client in another terminal may have what this one has."""
+    names = [name for name in _OF_ANOTHER_ENGINE if os.environ.get(name)]
+    if os.environ.get(_API_ADDRESS, api_address) != api_address:
+        names.insert(0, _API_ADDRESS)
+    if names:
+        said = f"{', '.join(names)} of this shell are for another engine: clients of this one need them unset"
+        print(f"warning: {said}", file=sys.stderr, flush=True)
 
 
 def _greet(cluster: LocalCluster, reference: AppReference | None, data_dir: Path, seconds: float) -> None:

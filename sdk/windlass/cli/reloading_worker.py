@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
 from watchfiles import PythonFilter, watch
 
 from windlass.cli.parent import VARIABLE
@@ -16,7 +18,8 @@ from windlass.cli.parent import VARIABLE
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+    from watchfiles import Change
 
 #: Seconds that running tasks get when nothing else is asked for: whoever waits wants the new code.
 RELOAD_GRACE: Final = 2.0
@@ -26,6 +29,19 @@ _LEAVE_SECONDS: Final = 8.0
 _LOOK_EVERY_MS: Final = 250
 #: A worker that a signal ended sooner than that would be ended by it again: a mistake in the code, mostly.
 _WELL_AFTER: Final = 5.0
+
+
+class _CodeFilter(PythonFilter):
+    """Passes over hidden folders below the watched one: what tools keep there is not the worker's code."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    @override
+    def __call__(self, change: Change, path: str) -> bool:
+        folders = Path(path).relative_to(self._folder).parts[:-1]
+        return not any(name.startswith(".") for name in folders) and super().__call__(change, path)
 
 
 class ReloadingWorker:
@@ -58,7 +74,7 @@ class ReloadingWorker:
             self._start()
             for changes in watch(
                 self._folder,
-                watch_filter=PythonFilter(),
+                watch_filter=_CodeFilter(self._folder),
                 stop_event=stop,
                 rust_timeout=_LOOK_EVERY_MS,
                 yield_on_timeout=True,

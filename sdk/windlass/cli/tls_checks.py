@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.cli.findings import Finding
+from windlass.config import REPLICATED
 
 if TYPE_CHECKING:
     from windlass.config import ClientConfig
@@ -17,10 +18,16 @@ _LOCAL: Final = ("127.", "localhost", "[::1]")
 
 
 async def check_tls(address: str, config: ClientConfig) -> list[Finding]:
-    """Shake hands with whoever listens at `address`, as gRPC would."""
-    target = address.removeprefix("dns:///")
-    if target.startswith("unix:"):
+    """Shake hands with whoever listens at `address`, as gRPC would; with each, where it names several."""
+    if address.startswith("unix:"):
         return []
+    scheme = next((each for each in REPLICATED if address.startswith(each)), "")
+    targets = address.removeprefix(scheme).split(",")
+    found = await asyncio.gather(*(_check_target(target, config) for target in targets))
+    return [finding for findings in found for finding in findings]
+
+
+async def _check_target(target: str, config: ClientConfig) -> list[Finding]:
     if config.tls_ca is None and config.tls_cert is None:
         if target.startswith(_LOCAL):
             return []

@@ -62,14 +62,20 @@ def call_metadata(config: ClientConfig) -> tuple[tuple[str, str], ...] | None:
     gRPC's own call credentials would need TLS even on loopback.
 
     Raises:
-        InvalidConfig: the token's file can't be read.
+        InvalidConfig: the token's file can't be read, or what is there is no token.
 
     """
     if config.token_file is not None:
+        source = f"WINDLASS_TOKEN_FILE={config.token_file}"
         try:
-            token = config.token_file.read_text("utf-8").strip()
+            token = config.token_file.read_text("utf-8", errors="replace").strip()
         except OSError as error:
-            raise InvalidConfig(f"WINDLASS_TOKEN_FILE={config.token_file}: {error.strerror}") from None
+            raise InvalidConfig(f"{source}: {error.strerror}") from None
     else:
-        token = config.token.get_secret_value() if config.token is not None else ""
-    return (("authorization", f"Bearer {token}"),) if token else None
+        source = "WINDLASS_TOKEN"
+        token = config.token.get_secret_value().strip() if config.token is not None else ""
+    if not token:
+        return None
+    if any(not "!" <= character <= "~" for character in token):  # gRPC would refuse to send it, without saying why
+        raise InvalidConfig(f"{source}: a token was expected, one word without spaces and line breaks")
+    return (("authorization", f"Bearer {token}"),)

@@ -181,7 +181,11 @@ class Stream:
             if connection.welcomed:
                 self._lost(address, why)
                 return
-            self._complain(f"the dispatcher at {address} can't be reached ({why}); trying on")
+            self._complain(f"the dispatcher at {address} can't be reached ({why}){self._way_round()}; trying on")
+
+    def _way_round(self) -> str:
+        """Name the setting for a worker to which the dispatchers' own addresses mean nothing."""
+        return "" if self._config.dispatcher_address else "; has it another address here? WINDLASS_DISPATCHER_ADDRESS"
 
     async def _addresses(self) -> list[str]:
         """Ask for dispatchers; none once the worker is leaving, whether or not the api ever answers."""

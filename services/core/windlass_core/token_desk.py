@@ -13,7 +13,7 @@ from windlass_core.domain.errors import EngineError
 from windlass_core.domain.names import check_namespace
 from windlass_core.domain.token import is_token_id, token_name
 from windlass_core.settings import ServiceSettings, SettingsRefused, read_settings
-from windlass_core.store.connection import StoreRefused, check_store
+from windlass_core.store.connection import StoreRefused, refuse_unfit
 from windlass_core.store.shard import Shard
 from windlass_core.store.tokens import Revoked
 from windlass_core.tls import TlsRefused
@@ -86,7 +86,8 @@ class TokenDesk:
         async def done() -> T:
             shard = Shard(self._settings.store_url, self._settings.store_tls)
             try:
-                await check_store(shard.redis, self._settings.store_url)
+                # What is less than right there is for the services to log: stdout is the token's.
+                await refuse_unfit(shard.redis, self._settings.store_url)
                 return await do(shard)
             finally:
                 await shard.close()

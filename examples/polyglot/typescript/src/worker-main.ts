@@ -37,5 +37,8 @@ const worker = new Worker(configFromEnv(), "typescript-worker", SLOTS)
   // Served by the workers of all languages: whichever has a slot gets it.
   .handle("any.hold", gates, hold);
 
-await worker.run(stopSignal());
+await worker.run(stopSignal()).catch((error) => {
+  console.error(String(error));
+  process.exit(1);
+});
 process.exit(); // a task that was left behind would keep the process alive

@@ -31,6 +31,7 @@ _log = structlog.get_logger(__name__)
 # Tokens remembered; beyond that the oldest without an open call is looked up again at its next call.
 MAX_GRANTS = 10_000
 _SCHEME = "bearer "
+_REMEDY = "check WINDLASS_TOKEN or WINDLASS_TOKEN_FILE"
 
 
 class Grant:
@@ -155,10 +156,10 @@ class Authentication:
     async def _look_up(self, text: str) -> Grant:
         name = token_name(text)
         if name is None:
-            raise Unauthenticated("what came with the call is no token of this engine: check WINDLASS_TOKEN")
+            raise Unauthenticated(f"what came with the call is no token of this engine: {_REMEDY}")
         grant = await self._ask(name)
         if grant is None:
-            raise Unauthenticated("this engine knows no such token: check WINDLASS_TOKEN")
+            raise Unauthenticated(f"this engine knows no such token: {_REMEDY}")
         return grant
 
     async def _ask(self, name: TokenName) -> Grant | None:

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from windlass_core.store.examination import LISTPACK_VALUE, examine
+from windlass_core.store.examination import LISTPACK_VALUE, Finding, examine
 from windlass_core.tls import SYSTEM_TLS, StoreTls
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +49,13 @@ def connect(url: str, tls: StoreTls = SYSTEM_TLS, *, blocking: bool = False) -> 
 
 
 async def check_store(redis: "Redis", url: str) -> None:
-    """Makes sure that the store keeps what it is given. Raises StoreRefused and says what to do."""
+    """Makes sure that the store keeps what it is given, and logs what is less than right. Raises StoreRefused."""
+    for finding in await refuse_unfit(redis, url):
+        _log.warning("store is not as it should be", found=finding.said, remedy=finding.remedy)
+
+
+async def refuse_unfit(redis: "Redis", url: str) -> tuple[Finding, ...]:
+    """What is less than right at a store that can be used. Raises StoreRefused and says what to do."""
     try:
         with suppress(ResponseError):  # it may be forbidden; what comes of it is found below
             await redis.config_set("hash-max-listpack-value", LISTPACK_VALUE)
@@ -61,7 +67,7 @@ async def check_store(redis: "Redis", url: str) -> None:
     for finding in found.findings:
         if finding.fatal:
             raise StoreRefused(f"the store at {redact(url)} can't be used: {finding.said}; {finding.remedy}")
-        _log.warning("store is not as it should be", found=finding.said, remedy=finding.remedy)
+    return found.findings
 
 
 def redact(url: str) -> str:
