@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import json
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -11,12 +12,14 @@ import grpc.aio
 import pytest
 
 from tests.support.in_process import ANYWHERE, in_process
-from tests.support.raw_client import Door, RawWorker, detail_of, open_door, raw_worker, submission
+from tests.support.raw_client import PATIENCE_S, Door, RawWorker, detail_of, open_door, raw_worker, submission
 from tests.support.until import aio_until
-from windlass.v1 import error_pb2, run_service_pb2, worker_service_pb2
+from windlass.v1 import dispatch_pb2, error_pb2, run_service_pb2, worker_service_pb2
 from windlass_api.api import Api
 from windlass_core.local import LocalCluster
-from windlass_core.settings import ApiSettings
+from windlass_core.randomness import mint_id
+from windlass_core.settings import ApiSettings, DispatcherSettings
+from windlass_dispatcher.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -127,3 +130,71 @@ async def test_submits_wait_in_the_client_while_the_store_takes_none(
         assert not [o for answer in answers for o in answer.submitted.outcomes if o.HasField("error") or o.duplicate]
         assert api._submits.held_bytes == 0
         session.cancel()
+
+
+async def test_reports_wait_in_the_worker_while_the_store_takes_none(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the dispatcher has taken in stays bounded; all of it is acknowledged, when the store is back."""
+    most = 1024 * 1024
+    dispatcher = Dispatcher(DispatcherSettings(store_url=store_url, max_unstored_bytes=most, **ANYWHERE))
+    complete, gate = dispatcher.shard.runs.complete, asyncio.Event()
+
+    async def when_it_is_back(*arguments: Any) -> Any:
+        await gate.wait()
+        return await complete(*arguments)
+
+    monkeypatch.setattr(dispatcher.shard.runs, "complete", when_it_is_back)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(in_process(dispatcher))
+        door = await stack.enter_async_context(open_door(f"127.0.0.1:{dispatcher.server.port}"))
+        worker = await stack.enter_async_context(raw_worker(door, "t"))
+        output = json.dumps("x" * 500_000).encode()
+        written = 0
+
+        async def write() -> None:
+            nonlocal written
+            for number in range(60):
+                done = dispatch_pb2.Completed(lease_id=f"{number:032}", run_id=mint_id(), output_json=output)
+                await worker.send(report=dispatch_pb2.Report(completed=[done]))
+                written += 1
+
+        writing = asyncio.create_task(write())
+        await aio_until(lambda: dispatcher._unstored.bytes >= most, "its bound is reached")
+        assert written < 60
+        assert dispatcher._unstored.bytes < most + 600_000
+        gate.set()
+        await writing
+        acknowledged: list[str] = []
+        while len(acknowledged) < 60:
+            acknowledged += [ack.lease_id for ack in (await worker.receive("acks")).acks]
+        assert acknowledged == [f"{number:032}" for number in range(60)]
+        await aio_until(lambda: dispatcher._unstored.bytes == 0, "all of it is stored")
+
+
+async def test_who_follows_counts_as_a_stream(crowded: tuple[Door, Door]) -> None:
+    """Each costs the api as much as a session does."""
+    api, _ = crowded
+    (run_id,) = await api.submit(submission("t"))
+    watches = [api.runs.WatchRuns(run_service_pb2.WatchRunsRequest(run_ids=[run_id])) for _ in range(2)]
+    for watch in watches:
+        assert (await watch.read()).runs
+    for refused in (
+        api.runs.TailLogs(run_service_pb2.TailLogsRequest(run_id=run_id)),
+        api.runs.WatchRuns(run_service_pb2.WatchRunsRequest(run_ids=[run_id])),
+        await _open_session(api),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await refused.read()
+        assert detail_of(raised.value).reason == error_pb2.ERROR_REASON_TOO_MANY
+    for watch in watches:
+        watch.cancel()
+
+    async def is_taken() -> bool:
+        with suppress(grpc.aio.AioRpcError):
+            return bool((await (await _open_session(api)).read()).request_id == 1)
+        return False
+
+    async with asyncio.timeout(PATIENCE_S):
+        while not await is_taken():
+            pass

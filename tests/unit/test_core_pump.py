@@ -10,7 +10,7 @@ import pytest
 
 from windlass_core import pump as pump_module
 from windlass_core.domain.errors import StoreUnavailable
-from windlass_core.pump import Pump
+from windlass_core.pump import Hold, Pump
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -145,3 +145,28 @@ async def test_draining_does_not_wait_for_what_comes_later() -> None:
     async with _running(pump), asyncio.timeout(10):
         await pump.drained()
         assert len(pump)
+
+
+async def test_what_several_pumps_hold_has_one_bound() -> None:
+    """What is being flushed counts, also while it is tried again; room is made by any of them."""
+    hold = Hold(100)
+    stuck, quick = Flushes(), Flushes()
+    quick.gate.set()
+    slow = Pump[int]("slow", stuck, size=lambda item: item, hold=hold)
+    fast = Pump[int]("fast", quick, size=lambda item: item, hold=hold)
+    await hold.room()
+    slow.put(40)
+    slow.put_all([30, 20])
+    fast.put(10)
+    assert hold.bytes == 100
+    waiting = asyncio.create_task(hold.room())
+    async with _running(slow):
+        await stuck.begun.wait()
+        assert hold.bytes == 100
+        assert not waiting.done()
+        async with _running(fast), asyncio.timeout(10):
+            await waiting
+        assert hold.bytes == 90
+        stuck.gate.set()
+        await slow.drained()
+    assert hold.bytes == 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from windlass.v1 import dispatch_pb2, run_pb2
 from windlass_core.definitions import DefinitionCache
+from windlass_core.pump import Hold
 from windlass_dispatcher import reports as module
 from windlass_dispatcher.reports import Reports
 from windlass_dispatcher.session import KeepLogs
@@ -26,7 +27,7 @@ def _logs(count: int) -> KeepLogs:
 
 async def test_a_full_store_is_not_waited_for(shard: Shard) -> None:
     """What attempts go on to log would gather here for ever."""
-    reports = Reports(shard, DefinitionCache(shard.definitions))
+    reports = Reports(shard, DefinitionCache(shard.definitions), Hold(1024 * 1024))
     await shard.redis.config_set("maxmemory", 1)
     pumps = [asyncio.create_task(loop()) for loop in reports.loops()]
     try:
@@ -45,7 +46,7 @@ async def test_a_full_store_is_not_waited_for(shard: Shard) -> None:
 async def test_a_store_that_is_away_is_waited_for_with_a_bound(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest is dropped."""
     monkeypatch.setattr(module, "MAX_LOGS_WAITING", 10)
-    reports = Reports(shard, DefinitionCache(shard.definitions))
+    reports = Reports(shard, DefinitionCache(shard.definitions), Hold(1024 * 1024))
     for _ in range(5):
         reports.take(_NO_STREAM, _logs(4))
     assert len(reports._logs) == 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -129,3 +130,20 @@ async def test_a_lease_that_was_lost_is_forgotten(shard: Shard) -> None:
         await dispatcher.shard.close()
     assert not stream.session.unaccepted()
     assert not stream.session._attempts
+
+
+async def test_a_worker_that_is_not_listened_to_is_not_deaf() -> None:
+    """While there is no room for what it says its accepts lie unread."""
+    stream = _stream()
+    stream.session.deliver([_attempt()], now=0.0)
+    stream._held_up = True
+    now = asyncio.get_running_loop().time()
+    stream._check_deaf(now, confirming=True)
+    assert not stream.deaf
+    assert not stream.is_ending
+    assert stream._deaf_timer is not None
+    stream._deaf_timer.cancel()
+    stream._held_up = False
+    stream._check_deaf(now, confirming=True)
+    assert stream.deaf
+    assert stream.is_ending

@@ -63,7 +63,7 @@ class Api(Service):
             self._following,
             self._definitions,
             Bounds(settings.max_unread_bytes, settings.unread_timeout.total_seconds()),
-            max_sessions=settings.max_streams,
+            max_streams=settings.max_streams,
             connection_age_s=connection_age_s,
         )
         self._box_lost = asyncio.Event()
@@ -93,7 +93,7 @@ class Api(Service):
     @override
     async def measure(self, metrics: Metrics) -> None:
         """See Service."""
-        metrics.streams(self.name, self._runs.open_sessions)
+        metrics.streams(self.name, self._runs.open_streams)
 
     @override
     async def on_box_lost(self) -> None:

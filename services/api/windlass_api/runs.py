@@ -1,7 +1,8 @@
 """Owns the run service's unary calls, and opens sessions."""
 
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -23,7 +24,7 @@ from windlass_core.domain.names import check_run_id
 from windlass_core.failure import failure_message
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.portion import portion
-from windlass_core.rpc.status import abort, streaming, unary
+from windlass_core.rpc.status import abort, refuse, streaming, unary
 from windlass_core.store.runs import Runs
 
 # A session ends when its connection takes no new calls any more, which gRPC varies by a tenth, and not
@@ -53,7 +54,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         definitions: DefinitionCache,
         bounds: Bounds,
         *,
-        max_sessions: int,
+        max_streams: int,
         connection_age_s: float,
     ) -> None:
         self._runs = runs
@@ -62,14 +63,11 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self._following = following
         self._definitions = definitions
         self._bounds = bounds
-        self._max_sessions = max_sessions
+        self._max_streams = max_streams
         self._connection_age_s = connection_age_s
         self._sessions: set[ClientSession] = set()
-
-    @property
-    def open_sessions(self) -> int:
-        """How many clients have a stream open."""
-        return len(self._sessions)
+        #: Streams that clients have open, of whatever kind.
+        self.open_streams = 0
 
     @property
     def unread_s(self) -> float:
@@ -165,9 +163,10 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> AsyncGenerator[run_service_pb2.TailLogsResponse, None]:
         """See run_service.proto."""
         run_id = check_run_id(request.run_id, "run_id")
-        async with self._following.follow(caller().namespace, [run_id]) as follower:
-            async for response in tail(self._runs, follower, run_id, request.offset):
-                yield response
+        with self._place():
+            async with self._following.follow(caller().namespace, [run_id]) as follower:
+                async for response in tail(self._runs, follower, run_id, request.offset):
+                    yield response
 
     @override
     @streaming
@@ -176,9 +175,10 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> AsyncGenerator[run_service_pb2.WatchRunsResponse, None]:
         """See run_service.proto."""
         run_ids = list(dict.fromkeys(_check_run_ids(request.run_ids)))
-        async with self._following.follow(caller().namespace, run_ids) as follower:
-            async for response in watch(self._runs, follower):
-                yield response
+        with self._place():
+            async with self._following.follow(caller().namespace, run_ids) as follower:
+                async for response in watch(self._runs, follower):
+                    yield response
 
     @override
     async def Session(  # type: ignore[override]  # it reads and writes by itself
@@ -188,19 +188,31 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         del request_iterator  # read through the context
         session = ClientSession(context, caller(), self._submits, self._waiting, self._definitions, self._bounds)
         try:
-            await self._serve(session)
+            with self._place():
+                await self._serve(session)
+        except TooMany as error:
+            await refuse(context, error, reads=True)
         except EngineError as error:
             await abort(context, error)
 
     async def _serve(self, session: ClientSession) -> None:
-        most = self._max_sessions
-        if len(self._sessions) >= most:
-            raise TooMany(f"this api serves {most} sessions already (WINDLASS_MAX_STREAMS)", most)
         self._sessions.add(session)
         try:
             await session.run(self._connection_age_s * random.uniform(*_OUTLIVES))
         finally:
             self._sessions.discard(session)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One stream's place among those that this api takes. Raises TooMany."""
+        most = self._max_streams
+        if self.open_streams >= most:
+            raise TooMany(f"this api serves {most} streams already (WINDLASS_MAX_STREAMS)", most)
+        self.open_streams += 1
+        try:
+            yield
+        finally:
+            self.open_streams -= 1
 
 
 def _check_run_ids(run_ids: Sequence[str]) -> list[str]:

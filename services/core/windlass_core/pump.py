@@ -37,10 +37,35 @@ class Backoff:
         self._delay = FIRST_DELAY_S
 
 
+class Hold:
+    """The bytes that several pumps hold, and the room for more."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.bytes = 0
+        self._most_bytes = most_bytes
+        self._freed = asyncio.Event()
+
+    def take(self, size: int) -> None:
+        """So many more; never blocks."""
+        self.bytes += size
+
+    def give_back(self, size: int) -> None:
+        """So many have been flushed."""
+        self.bytes -= size
+        self._freed.set()
+
+    async def room(self) -> None:
+        """Returns once there is room: whoever reads from a peer waits here before the next message."""
+        while self.bytes >= self._most_bytes:
+            self._freed.clear()
+            await self._freed.wait()
+
+
 class Pump(Generic[T]):
     """Hands what is put in to `flush`, in batches of about `most` and at most `most_bytes`.
 
-    `count` and `size` tell what an item adds to the two; a batch has at least one item.
+    `count` and `size` tell what an item adds to the two; a batch has at least one item. What `size`
+    tells counts in `hold` until it has been flushed.
     """
 
     def __init__(
@@ -52,6 +77,7 @@ class Pump(Generic[T]):
         most_bytes: int = 2 * 1024 * 1024,
         count: Callable[[T], int] = lambda _item: 1,
         size: Callable[[T], int] = lambda _item: 0,
+        hold: Hold | None = None,
     ) -> None:
         self._name = name
         self._flush = flush
@@ -59,6 +85,7 @@ class Pump(Generic[T]):
         self._most_bytes = most_bytes
         self._count = count
         self._size = size
+        self._hold = hold
         self._items: deque[T] = deque()
         self._some = asyncio.Event()
         self._in_hand = 0
@@ -71,12 +98,16 @@ class Pump(Generic[T]):
     def put(self, item: T) -> None:
         """Adds an item; never blocks."""
         self._items.append(item)
+        if self._hold is not None:
+            self._hold.take(self._size(item))
         self._some.set()
 
     def put_all(self, items: list[T]) -> None:
         """Adds items in order."""
         if items:
             self._items.extend(items)
+            if self._hold is not None:
+                self._hold.take(sum(map(self._size, items)))
             self._some.set()
 
     async def drained(self) -> None:
@@ -101,6 +132,8 @@ class Pump(Generic[T]):
                     _log.warning("flush failed, trying again", pump=self._name, error=str(error))
                     await backoff.wait()
             self._in_hand = 0
+            if self._hold is not None:
+                self._hold.give_back(sum(map(self._size, batch)))
             self._flushed += len(batch)
             self._flushed_some.set()
             self._flushed_some.clear()

@@ -89,7 +89,7 @@ class ServiceSettings(BaseSettings):
         timedelta(seconds=10), description="a connection that gives no sign of life for so long is broken off"
     )
     max_streams: int = Field(
-        5_000, ge=1, description="clients' sessions that one api, and workers that one dispatcher takes at once"
+        5_000, ge=1, description="clients' streams that one api, and workers that one dispatcher takes at once"
     )
     max_unread_bytes: int = Field(
         16 * 1024 * 1024,
@@ -188,6 +188,11 @@ class DispatcherSettings(ServiceSettings):
     accept_timeout: Duration = Field(
         timedelta(seconds=5),
         description="a worker that has not accepted an assignment by then is taken for deaf",
+    )
+    max_unstored_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1,
+        description="bytes of workers' reports that wait for the store; while there are more, no further ones are read",
     )
     cancel_grace: Duration = Field(
         timedelta(seconds=1), description="how long a cancelled attempt may go on before it is stopped"

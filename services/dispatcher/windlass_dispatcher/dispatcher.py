@@ -13,10 +13,10 @@ from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import EngineError, SessionReplaced, ShuttingDown, StoreUnavailable, TooMany
 from windlass_core.domain.limits import MAX_PAYLOAD_BYTES
 from windlass_core.domain.names import flow_task
-from windlass_core.pump import Pump
+from windlass_core.pump import Hold, Pump
 from windlass_core.randomness import mint_id
 from windlass_core.rpc.guard import caller
-from windlass_core.rpc.status import abort
+from windlass_core.rpc.status import abort, refuse
 from windlass_core.service import Service
 from windlass_core.settings import DispatcherSettings
 from windlass_core.store.scripts import unpack
@@ -39,6 +39,9 @@ from windlass_dispatcher.stream import Context, Stream
 _log = structlog.get_logger(__name__)
 
 INBOX_AT_ONCE = 200
+# What a heartbeat takes up while it waits for the store, and each lease that it names.
+_BEAT_BYTES = 500
+_LEASE_BYTES = 100
 
 
 class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
@@ -52,14 +55,18 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         self._dispatcher_settings = settings
         self._ttl_ms = int(settings.session_ttl.total_seconds() * 1000)
         self._definitions = DefinitionCache(self.shard.definitions)
+        # What workers have said, and the store does not know yet.
+        self._unstored = Hold(settings.max_unstored_bytes)
         self._reports = self._make_reports()
         self._streams: dict[str, Stream] = {}
         self._connected = 0
-        self._beats: Pump[tuple[Stream, Beat]] = Pump("heartbeat", self._beat_workers, most=200)
+        self._beats: Pump[tuple[Stream, Beat]] = Pump(
+            "heartbeat", self._beat_workers, most=200, size=_beat_bytes, hold=self._unstored
+        )
         dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(self, self.server.grpc)
 
     def _make_reports(self) -> Reports:
-        return Reports(self.shard, self._definitions, self.observation.metrics)
+        return Reports(self.shard, self._definitions, self._unstored, self.observation.metrics)
 
     @property
     @override
@@ -90,13 +97,15 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         session = WorkerSession(settings.accept_timeout.total_seconds())
         stream = Stream(context, session, mint_id(), caller().namespace, settings.max_unread_bytes)
         refused: EngineError | None = None
+        if self._leaving.is_set():
+            leaving = ShuttingDown("this dispatcher is shutting down: connect to another")
+            await refuse(context, leaving, reads=True)
+        if self._connected >= settings.max_streams:
+            most = settings.max_streams
+            full = TooMany(f"this dispatcher has {most} workers already (WINDLASS_MAX_STREAMS)", most)
+            await refuse(context, full, reads=True)
         self._connected += 1
         try:
-            if self._leaving.is_set():
-                raise ShuttingDown("this dispatcher is shutting down: connect to another")
-            if self._connected > settings.max_streams:
-                most = settings.max_streams
-                raise TooMany(f"this dispatcher has {most} workers already (WINDLASS_MAX_STREAMS)", most)
             await stream.run(self)
         except EngineError as error:
             if stream.worker_id and not isinstance(error, ShuttingDown):
@@ -141,6 +150,10 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
                 await self.shard.workers.leave([(stream.worker_id, stream.session_id, "draining")])
             case Enrol(hello):
                 await self._enrol(stream, hello)
+
+    async def room(self) -> None:
+        """See stream.Effects."""
+        await self._unstored.room()
 
     async def _enrol(self, stream: Stream, hello: dispatch_pb2.Hello) -> None:
         replaced = self._streams.get(hello.worker_id)
@@ -253,3 +266,7 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
 
 def _ms(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)
+
+
+def _beat_bytes(item: tuple[Stream, Beat]) -> int:
+    return _BEAT_BYTES + _LEASE_BYTES * len(item[1].lease_ids)

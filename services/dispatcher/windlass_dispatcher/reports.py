@@ -13,7 +13,7 @@ from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreFull
 from windlass_core.judgement import judge, policy_of
 from windlass_core.metrics import Ending, Metrics
-from windlass_core.pump import Pump
+from windlass_core.pump import Hold, Pump
 from windlass_core.store.runs import FailureVerdict, Reported
 from windlass_core.store.scripts import pack
 from windlass_core.store.shard import Shard
@@ -25,6 +25,9 @@ _log = structlog.get_logger(__name__)
 
 # Log lines of so many attempts wait while the store is away; further ones are dropped.
 MAX_LOGS_WAITING = 5_000
+
+# What an item takes up besides what its worker has sent of it.
+_OVERHEAD_BYTES = 500
 
 _OUTCOMES: dict[Reported, "dispatch_pb2.ReportOutcome.ValueType"] = {
     "recorded": dispatch_pb2.REPORT_OUTCOME_RECORDED,
@@ -55,14 +58,14 @@ class Failing:
 class Reports:
     """The pumps between streams and store."""
 
-    def __init__(self, shard: Shard, definitions: DefinitionCache, metrics: Metrics | None = None) -> None:
+    def __init__(self, shard: Shard, definitions: DefinitionCache, hold: Hold, metrics: Metrics | None = None) -> None:
         self._metrics = metrics or Metrics()
         self._shard = shard
         self._definitions = definitions
         self._accepted: Pump[tuple[str, str]] = Pump("accept", self._accept)
-        self._completed: Pump[Completion] = Pump("complete", self._complete, size=lambda item: len(item.attempt[2]))
-        self._failed: Pump[Failing] = Pump("fail", self._fail, most=200)
-        self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=lambda log: log.ByteSize())
+        self._completed: Pump[Completion] = Pump("complete", self._complete, size=_completion_bytes, hold=hold)
+        self._failed: Pump[Failing] = Pump("fail", self._fail, most=200, size=_failing_bytes, hold=hold)
+        self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=_log_bytes, hold=hold)
         # Leases with lines on their way: whoever sees an attempt's end finds all of its lines.
         self._logging: Counter[str] = Counter()
         self._dropped_lines = 0
@@ -167,3 +170,15 @@ class Reports:
         if not self._dropped_lines:
             _log.warning("log lines are being dropped", reason=why)
         self._dropped_lines += sum(len(log.lines) for log in logs)
+
+
+def _completion_bytes(item: Completion) -> int:
+    return len(item.attempt[2]) + _OVERHEAD_BYTES
+
+
+def _failing_bytes(item: Failing) -> int:
+    return item.effect.failure.ByteSize() + _OVERHEAD_BYTES
+
+
+def _log_bytes(log: dispatch_pb2.TaskLog) -> int:
+    return log.ByteSize() + _OVERHEAD_BYTES

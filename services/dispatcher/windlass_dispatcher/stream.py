@@ -38,6 +38,10 @@ class Effects(Protocol):
         """Does it, or puts it where it will be done."""
         ...
 
+    async def room(self) -> None:
+        """Returns once there is room for what the next message may bring."""
+        ...
+
     async def prepare(self, stream: "Stream", attempts: list[Attempt]) -> list[dispatch_pb2.Assignment]:
         """The messages, with what the store alone still has. Raises StoreUnavailable."""
         ...
@@ -70,6 +74,8 @@ class Stream:
         self._ready = asyncio.Event()
         self._ended: EngineError | None = None
         self._deaf_timer: asyncio.TimerHandle | None = None
+        # What it says next is not read before there is room for it.
+        self._held_up = False
 
     @property
     def worker_id(self) -> str:
@@ -153,6 +159,9 @@ class Stream:
         while (message := await self._context.read()) is not _EOF:
             for effect in self.session.receive(message):
                 await effects.carry_out(self, effect)
+            self._held_up = True
+            await effects.room()
+            self._held_up = False
 
     async def _write(self, effects: Effects, outlet: Outlet[Response]) -> None:
         while True:
@@ -223,7 +232,7 @@ class Stream:
             return
         if deadline > now:
             self._check_deaf_at(deadline)
-        elif not confirming or now - due > CONFIRM_S:
+        elif not confirming or now - due > CONFIRM_S or self._held_up:
             # It may have been this process that stood still: what the worker has said may be here unread.
             self._check_deaf_at(now + CONFIRM_S, confirming=True)
         else:

@@ -9,6 +9,7 @@ from windlass.v1 import dispatch_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.names import flow_task
 from windlass_core.metrics import Metrics
+from windlass_core.pump import Hold
 from windlass_core.store.runs import FailureVerdict
 from windlass_core.store.shard import Shard
 from windlass_core.tracing import Tracing
@@ -23,7 +24,7 @@ class TracedDispatcher(Dispatcher):
 
     @override
     def _make_reports(self) -> Reports:
-        return TracedReports(self._tracing, self.shard, self._definitions, self.observation.metrics)
+        return TracedReports(self._tracing, self.shard, self._definitions, self._unstored, self.observation.metrics)
 
     @property
     def _tracing(self) -> Tracing:
@@ -46,8 +47,10 @@ class TracedDispatcher(Dispatcher):
 class TracedReports(Reports):
     """Reports that tell when they have reached the store."""
 
-    def __init__(self, tracing: Tracing, shard: Shard, definitions: DefinitionCache, metrics: Metrics) -> None:
-        super().__init__(shard, definitions, metrics)
+    def __init__(
+        self, tracing: Tracing, shard: Shard, definitions: DefinitionCache, hold: Hold, metrics: Metrics
+    ) -> None:
+        super().__init__(shard, definitions, hold, metrics)
         self._tracing = tracing
         self._verdicts: dict[str, dict[str, str | int]] = {}
 

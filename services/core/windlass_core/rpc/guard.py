@@ -6,7 +6,7 @@ A method that the table of scopes does not have is refused to everybody.
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -17,15 +17,12 @@ from typing_extensions import override
 from windlass_core.domain.access import NEEDED, OPEN_SERVICES, Principal, method_name
 from windlass_core.domain.errors import EngineError, ScopeMissing, StoreUnavailable, Unauthenticated
 from windlass_core.rpc.authentication import Authentication, Grant
-from windlass_core.rpc.status import abort
+from windlass_core.rpc.status import abort, refuse
 
 _log = structlog.get_logger(__name__)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
-
-# How long a stream that is refused is waited for, to say something first.
-FIRST_MESSAGE_S = 0.5
 
 _caller: ContextVar[Principal] = ContextVar("caller")
 
@@ -120,13 +117,7 @@ def _writing(generate: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Behav
 
 
 def _refusing(error: EngineError, *, reads: bool) -> Behaviour:
-    async def refuse(_request: Any, context: Any) -> None:
-        if reads:
-            # A grpc.aio client that writes while its stream is refused is told INTERNAL, and not why:
-            # what it begins with is let in.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FIRST_MESSAGE_S):
-                    await context.read()
-        await abort(context, error)
+    async def behave(_request: Any, context: Any) -> None:
+        await refuse(context, error, reads=reads)
 
-    return refuse
+    return behave

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
@@ -19,6 +19,8 @@ from windlass_core.rpc.peer import cut_off
 
 _log = structlog.get_logger(__name__)
 
+# How long a stream that is refused is waited for, to say something first.
+FIRST_MESSAGE_S = 0.5
 # How long a peer may take to read how its call ended.
 UNREAD_STATUS_S = 5.0
 # The same for an answer, which may have 4 MiB and come by a slow line.
@@ -86,6 +88,19 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: errors.Engin
         _log.warning("a peer does not read how its call ended: cutting it off", peer=context.peer())
         cut_off(context.peer())
         raise asyncio.CancelledError from None
+
+
+async def refuse(context: grpc.aio.ServicerContext[Any, Any], error: errors.EngineError, *, reads: bool) -> NoReturn:
+    """Ends a call before it has begun. `reads`: its caller streams.
+
+    A grpc.aio client that writes while its stream is refused is told INTERNAL, and not why: what it
+    begins with is let in.
+    """
+    if reads:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_MESSAGE_S):
+                await context.read()
+    await abort(context, error)
 
 
 Q = TypeVar("Q")
