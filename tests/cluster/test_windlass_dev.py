@@ -178,7 +178,7 @@ def test_settings_for_another_engine_do_not_reach_its_worker(development: Develo
     nowhere = "127.0.0.1:1"
     development.start(WINDLASS_API_ADDRESS=nowhere, WINDLASS_DISPATCHER_ADDRESS=nowhere, WINDLASS_TOKEN_FILE=other.name)
     (warning,) = [line for line in development.lines if line.startswith("warning: ")]
-    assert "WINDLASS_API_ADDRESS, WINDLASS_DISPATCHER_ADDRESS, WINDLASS_TOKEN_FILE of this shell" in warning
+    assert "WINDLASS_API_ADDRESS, WINDLASS_DISPATCHER_ADDRESS, WINDLASS_TOKEN_FILE;" in warning
 
 
 def test_two_on_one_data_folder_are_refused(development: Development) -> None:

@@ -114,7 +114,7 @@ def _warn_of_another_engine(api_address: str) -> None:
     if os.environ.get(_API_ADDRESS, api_address) != api_address:
         names.insert(0, _API_ADDRESS)
     if names:
-        said = f"{', '.join(names)} of this shell are for another engine: clients of this one need them unset"
+        said = f"set in this shell for another engine: {', '.join(names)}; clients of this one need that unset"
         print(f"warning: {said}", file=sys.stderr, flush=True)
 
 
