@@ -63,6 +63,7 @@ async def test_a_dead_api_is_forgotten(world: World) -> None:
     await world.shard.runs.log([(run, lease, [b"line"])])
     assert not (await world.look()).keys_of("outbox")
     assert not (await world.look()).keys_of("followers")
+    assert await world.field(run, "fw") is None
 
 
 async def test_unknown_runs_are_named(world: World) -> None:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typing_extensions import override
 
+from tests.support.in_process import in_process
+from tests.support.tokens import make_token
 from windlass_core import pump, service
-from windlass_core.domain.errors import StoreUnavailable
+from windlass_core.domain.errors import StoreUnavailable, TokenRevoked
 from windlass_core.service import Service
 from windlass_core.settings import ServiceSettings
 
@@ -101,3 +103,26 @@ async def test_leaving_does_not_wait_for_ever(process: _Process) -> None:
     """As for a store that is away."""
     async with asyncio.timeout(10):
         await process.within_grace(asyncio.sleep(3600))
+
+
+async def test_a_token_revoked_before_the_first_beat_does_not_hold(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port is open by then, and nobody knows yet that this process is to be told."""
+    process = _Process(ServiceSettings(store_url=shard.url, shutdown_grace=timedelta(seconds=0.01)))
+    text, token_id = await make_token(shard)
+    metadata = [("authorization", f"Bearer {text}")]
+    beat, is_known = process.shard.processes.beat, asyncio.Event()
+
+    async def after_a_call(*arguments: Any) -> bool:
+        await process.authentication.grant_of(metadata)
+        await shard.tokens.revoke("default", [token_id])
+        fresh = await beat(*arguments)
+        is_known.set()
+        return fresh
+
+    monkeypatch.setattr(process.shard.processes, "beat", after_a_call)
+    async with in_process(process), asyncio.timeout(10):
+        await is_known.wait()
+        with pytest.raises(TokenRevoked):
+            await process.authentication.grant_of(metadata)

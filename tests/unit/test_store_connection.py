@@ -178,3 +178,19 @@ async def test_a_caller_that_gives_up_leaves_no_reply_behind(shard: Shard) -> No
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert (await shard.scheduling.fire()).count == 0
+
+
+async def test_a_primary_that_is_one_no_more_is_left(shard: Shard) -> None:
+    """Its name may be another's by now; on the open connections it would refuse all writes for ever."""
+    both = [asyncio.create_task(shard.scheduling.fire()) for _ in range(2)]
+    await asyncio.gather(*both)
+    assert len(shard._links._idle) == 2
+    redis: Any = shard.redis
+    await redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        with pytest.raises(StoreUnavailable, match="read only"):
+            await shard.scheduling.fire()
+        assert not shard._links._idle
+    finally:
+        await redis.execute_command("REPLICAOF", "NO", "ONE")
+    assert (await shard.scheduling.fire()).count == 0

@@ -117,7 +117,11 @@ class Following:
             if not followers:
                 self._followers.pop(run_id, None)
         async with self._asking:
-            idle = [run_id for run_id in follower.run_ids if run_id not in self._followers]
+            idle = [run_id for run_id in follower.run_ids if not self._is_followed(follower.namespace, run_id)]
             # Else a telling that nobody hears, until the run's retention is over.
             with suppress(StoreUnavailable):
                 await self._runs.follow(follower.namespace, self._inc, idle, follow=False)
+
+    def _is_followed(self, namespace: str, run_id: str) -> bool:
+        """By others of the namespace: one of another is about to be refused, and keeps no mark."""
+        return any(each.namespace == namespace for each in self._followers.get(run_id, ()))

@@ -71,19 +71,25 @@ class Process:
 
     def start(self) -> None:
         """Starts it; `wait_ready` tells when it takes work."""
-        self._ready_pipe, write_end = os.pipe()
         # A session of its own: Ctrl-C in a terminal is for whoever runs the cluster, not for this.
         with self._log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                self._command,
-                env={**os.environ, **self._environment, "WINDLASS_READY_FD": str(write_end)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=(write_end,),
-                start_new_session=True,
-            )
-        os.close(write_end)
+            ready_pipe, write_end = os.pipe()
+            try:
+                self._popen = subprocess.Popen(
+                    self._command,
+                    env={**os.environ, **self._environment, "WINDLASS_READY_FD": str(write_end)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(write_end,),
+                    start_new_session=True,
+                )
+            except OSError:
+                os.close(ready_pipe)
+                raise
+            finally:
+                os.close(write_end)
+        self._ready_pipe = ready_pipe
         self._lifeline.hold(self._popen.pid)
 
     def wait_ready(self) -> None:

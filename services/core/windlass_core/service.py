@@ -119,6 +119,8 @@ class Service(ABC):
             await self.server.start(self._listen, self._settings.server_tls)
             if self.is_sought:
                 await self._beat()
+                # Calls are taken from before it was known whom to tell of revoked tokens.
+                self.authentication.doubt()
             ports = {"grpc": self.server.port, "http": self._http.bind(self._http_listen)}
             async with asyncio.TaskGroup() as group:
                 tasks = [

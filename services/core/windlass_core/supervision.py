@@ -64,6 +64,8 @@ class Supervisor:
                 process.restart()
             except LocalClusterError as error:
                 self._say(str(error))
+            except OSError as error:  # this machine has no room for it now
+                self._say(f"{process.name} can't be started: {error}")
             else:
                 self._say(f"{process.name} is up again")
 

@@ -51,6 +51,12 @@ class Links:
                 await link.disconnect(nowait=True)
             await link.send_packed_command(packed, check_health=False)
             reply = await link.read_response()
+        except exceptions.ReadOnlyError:
+            # Who answers is no primary any more, but the name that was connected to may be another's by now.
+            others, self._idle = self._idle, []
+            for each in (link, *others):
+                await each.disconnect(nowait=True)
+            raise
         except exceptions.ResponseError:
             await self._put_back(link)
             raise

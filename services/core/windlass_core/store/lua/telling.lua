@@ -32,11 +32,14 @@ end
 -- Something of a run is new: the apis whose clients follow it look for themselves.
 local function gather_moved(run, followed)
   if not followed then return end
+  local gone = false
   for _, inc in ipairs(call('SMEMBERS', K.followers(run))) do
     if call('ZSCORE', K.presence('api'), inc) then
       gather_telling(inc, cmsgpack.pack({ 'moved', run }))
     else
       call('SREM', K.followers(run), inc)
+      gone = true
     end
   end
+  if gone and call('EXISTS', K.followers(run)) == 0 then call('HDEL', K.run(run), 'fw') end
 end
