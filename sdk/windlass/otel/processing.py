@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as contexts
-from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode, set_span_in_context
 from typing_extensions import override
 
 from windlass.otel import conventions, propagation
@@ -25,14 +25,9 @@ _NOTHING: Final = contexts.Context()
 
 
 class TracedAttempt(Attempt):
-    """An attempt with its span."""
+    """An attempt whose lines name their spans."""
 
-    __slots__ = ("span",)
-
-    def __init__(self, *arguments: Any) -> None:
-        """Take an Attempt's arguments; the span comes when it begins to execute."""
-        super().__init__(*arguments)
-        self.span: Span = INVALID_SPAN
+    __slots__ = ()
 
     @override
     def line(self, level: str, message: str) -> run_pb2.LogLine:
@@ -51,60 +46,68 @@ class TracedRunner(Runner):
         """Take a Runner's arguments after what begins spans."""
         super().__init__(*arguments)
         self._spans = spans
+        # By lease: those that somebody records.
+        self._open: dict[str, Span] = {}
 
     @override
-    async def _run_on_loop(self, attempt: Attempt) -> None:
-        span = self._attach(attempt)
+    def _begin(self, attempt: Attempt) -> None:
+        if not attempt.task.is_async:  # its thread has context variables of its own
+            super()._begin(attempt)
+            return
+        token = contexts.attach(self._context_of(attempt))
         try:
-            await super()._run_on_loop(attempt)
+            super()._begin(attempt)
         finally:
-            _end(span)
+            contexts.detach(token)
 
     @override
     def _run(self, attempt: Attempt) -> None:
-        span = self._attach(attempt)
-        try:
-            super()._run(attempt)
-        finally:
-            _end(span)
+        contexts.attach(self._context_of(attempt))
+        super()._run(attempt)
 
-    def _attach(self, attempt: Attempt) -> Span:
-        """Make a span current for good: an attempt has context variables of its own."""
-        creation = propagation.read(attempt.spec)
-        if creation is not None and not creation.get_span_context().trace_flags.sampled:
-            contexts.attach(set_span_in_context(creation, _NOTHING))
-            return creation  # what hangs below it is not recorded either
+    def _context_of(self, attempt: Attempt) -> contexts.Context:
+        """Begin the span of an attempt; give the context that its code sees."""
+        sent_in = propagation.read(attempt.spec)
+        if sent_in is not None and not sent_in.is_sampled:
+            return set_span_in_context(sent_in, _NOTHING)  # what hangs below it is not recorded either
         span = self._spans.begin(
             f"process {attempt.task.name}",
             SpanKind.CONSUMER,
             conventions.of_attempt(attempt.context),
-            _NOTHING if creation is None else set_span_in_context(creation, _NOTHING),
-            None if creation is None else [Link(creation.get_span_context())],
+            _NOTHING if sent_in is None else set_span_in_context(sent_in, _NOTHING),
+            None if sent_in is None else [Link(sent_in.get_span_context())],
         )
-        contexts.attach(set_span_in_context(span, _NOTHING))
-        if isinstance(attempt, TracedAttempt):
-            attempt.span = span
-        return span
+        if span.is_recording():
+            self._open[attempt.lease_id] = span
+        return set_span_in_context(span, _NOTHING)
+
+    @override
+    def _returned(self, attempt: Attempt, output: bytes) -> Outcome | None:
+        outcome = super()._returned(attempt, output)
+        if self._open:
+            self._end(attempt)
+        return outcome
 
     @override
     def _raised(self, attempt: Attempt, error: BaseException) -> Outcome | None:
-        if not isinstance(attempt, TracedAttempt) or not attempt.span.is_recording():
+        span = self._open.get(attempt.lease_id)
+        if span is None:
             return super()._raised(attempt, error)
-        attempt.span.record_exception(error)
+        span.record_exception(error)
         outcome = super()._raised(attempt, error)
         if outcome is None:
-            attempt.span.set_status(Status(StatusCode.ERROR, "its lease was lost: what it did does not count"))
+            span.set_status(Status(StatusCode.ERROR, "its lease was lost: what it did does not count"))
+            self._end(attempt)
         return outcome
 
     @override
     def _failed(self, attempt: Attempt, failure: run_pb2.Failure) -> FailedAttempt:
-        if isinstance(attempt, TracedAttempt) and attempt.span.is_recording():
-            attempt.span.set_attribute(conventions.ERROR_TYPE, failure.type)
-            attempt.span.set_status(Status(StatusCode.ERROR, failure.message))
-            attempt.span.end()  # a thread that is stuck for good would never get to it
+        if (span := self._open.get(attempt.lease_id)) is not None:
+            span.set_attribute(conventions.ERROR_TYPE, failure.type)
+            span.set_status(Status(StatusCode.ERROR, failure.message))
+            self._end(attempt)  # a thread that is stuck for good would never get to it
         return super()._failed(attempt, failure)
 
-
-def _end(span: Span) -> None:
-    if span.is_recording():  # else it was given up on, or is nobody's to see
-        span.end()
+    def _end(self, attempt: Attempt) -> None:
+        if (span := self._open.pop(attempt.lease_id, None)) is not None:
+            span.end()

@@ -43,8 +43,7 @@ class TracedCaller(Caller):
     @override
     def _send(self, submissions: list[run_service_pb2.RunSubmission], call: Call, *, result: bool) -> list[Pending]:
         span = self._start("send", submissions)
-        for submission in submissions:
-            propagation.write(span, submission.spec)
+        propagation.write(span, [submission.spec for submission in submissions])
         if not span.is_recording():
             return super()._send(submissions, call, result=result)
         sending = _Sending(span, len(submissions))
@@ -59,7 +58,7 @@ class TracedCaller(Caller):
     def _gathered(self, payload: bytes) -> run_service_pb2.RunSubmission:
         submission = super()._gathered(payload)
         span = self._start("create", [submission])
-        propagation.write(span, submission.spec)
+        propagation.write(span, [submission.spec])
         span.end()
         return submission
 

@@ -51,7 +51,7 @@ local function claim(flow, level, lane, worker, room, leases)
   local attempts, held, taken = {}, {}, {}
   for i = 1, #popped, 2 do
     local run = popped[i]
-    local f = call('HMGET', K.run(run), 'ph', 'n', 'b', 'v', 'c', 'x', 'xs', 'cx', 'tp', 't')
+    local f = call('HMGET', K.run(run), 'ph', 'n', 'b', 'v', 'c', 'x', 'xs', 'cx', 'tp')
     if f[1] == PHASE.READY then
       local lease = table.remove(leases)
       local attempt = (tonumber(f[2]) or 0) + 1
@@ -65,7 +65,7 @@ local function claim(flow, level, lane, worker, room, leases)
       held[#held + 1] = run
       taken[#taken + 1] = lease
       local r = { b = f[3], f = flow, v = f[4], c = f[5], x = f[6], cx = f[8], tp = f[9] }
-      if r.tp then note_traced('queue', run, r.tp, flow, attempt, f[10] or r.c) end
+      if r.tp then note_traced('queue', run, r.tp, flow, attempt, call('HGET', K.run(run), 't') or r.c) end
       attempts[#attempts + 1] = describe(run, lease, attempt, r)
     end
   end
