@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opentelemetry.util.types import AttributeValue
 
     from windlass.context import Context
@@ -23,15 +25,15 @@ _BATCH: Final = "messaging.batch.message_count"
 _CLIENT: Final = "messaging.client.id"
 
 
-def of_submissions(operation: str, submissions: list[run_service_pb2.RunSubmission]) -> dict[str, AttributeValue]:
-    """Describe runs of one workflow on their way to the engine."""
+def of_sending(operation: str, name: str) -> dict[str, AttributeValue]:
+    """Describe what sends runs of one workflow: all that a sampler may decide by."""
+    return {_SYSTEM: "windlass", _DESTINATION: name, _OPERATION: operation, _OPERATION_TYPE: operation}
+
+
+def of_submissions(submissions: Sequence[run_service_pb2.RunSubmission]) -> dict[str, AttributeValue]:
+    """Describe runs on their way to the engine."""
     first = submissions[0]
-    attributes: dict[str, AttributeValue] = {
-        _SYSTEM: "windlass",
-        _DESTINATION: first.spec.workflow_name,
-        _OPERATION: operation,
-        _OPERATION_TYPE: operation,
-    }
+    attributes: dict[str, AttributeValue] = {}
     if len(submissions) == 1:
         attributes[_MESSAGE_ID] = first.run_id
     else:

@@ -48,6 +48,8 @@ class TracedRunner(Runner):
         self._spans = spans
         # By lease: those that somebody records.
         self._open: dict[str, Span] = {}
+        # What nobody records: the runs of a bulk have one context, and mostly come one after another.
+        self._latest = propagation.SentIn("", ""), _NOTHING
 
     @override
     def _begin(self, attempt: Attempt) -> None:
@@ -67,9 +69,14 @@ class TracedRunner(Runner):
 
     def _context_of(self, attempt: Attempt) -> contexts.Context:
         """Begin the span of an attempt; give the context that its code sees."""
+        latest, context = self._latest
+        if latest.is_of(attempt.spec):
+            return context
         sent_in = propagation.read(attempt.spec)
         if sent_in is not None and not sent_in.is_sampled:
-            return set_span_in_context(sent_in, _NOTHING)  # what hangs below it is not recorded either
+            context = set_span_in_context(sent_in, _NOTHING)  # what hangs below it is not recorded either
+            self._latest = sent_in, context
+            return context
         span = self._spans.begin(
             f"process {attempt.task.name}",
             SpanKind.CONSUMER,

@@ -36,6 +36,10 @@ class SentIn(NonRecordingSpan):
         """Whether its trace is recorded."""
         return self._text[_LAST_FLAG] not in _NOT_SAMPLED
 
+    def is_of(self, spec: run_pb2.RunSpec) -> bool:
+        """Whether that run was sent in it. Nothing is sent in one that has no text."""
+        return self._text == spec.traceparent != "" and self._state == spec.tracestate
+
     @override
     def get_span_context(self) -> SpanContext:
         """See Span."""

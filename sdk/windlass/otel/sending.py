@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import context as contexts
 from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode
 from typing_extensions import override
 
@@ -65,8 +66,12 @@ class TracedCaller(Caller):
     def _start(self, operation: str, submissions: list[run_service_pb2.RunSubmission]) -> Span:
         if not submissions:
             return INVALID_SPAN
-        attributes = conventions.of_submissions(operation, submissions)
-        return self._spans.begin(f"{operation} {self._name}", SpanKind.PRODUCER, attributes)
+        attributes = conventions.of_sending(operation, self._name)
+        # A tracer that isn't told looks the current context up time and again.
+        span = self._spans.begin(f"{operation} {self._name}", SpanKind.PRODUCER, attributes, contexts.get_current())
+        if span.is_recording():
+            span.set_attributes(conventions.of_submissions(submissions))
+        return span
 
 
 class _Sending:
