@@ -231,6 +231,34 @@ async def test_what_is_not_sampled_is_recorded_nowhere(
     assert not [span for span in sink.spans if "quiet" in span.name]
 
 
+async def test_what_is_not_sampled_still_knows_its_trace(
+    traced_engine: Engine, serving: Serving, provider_of: MakingProvider
+) -> None:
+    """Runs of one bulk, of the next, on the loop and on threads: log lines elsewhere have the same id."""
+    provider = provider_of("silent", ALWAYS_OFF)
+
+    def its_trace() -> str:
+        return f"{trace.get_current_span().get_span_context().trace_id:032x}"
+
+    async with Windlass(config=traced_engine.config) as silent:
+        otel.instrument(silent, provider)
+
+        @silent.task(name="quiet-on-loop")
+        async def on_loop() -> str:
+            return its_trace()
+
+        @silent.task(name="quiet-on-thread")
+        def on_thread() -> str:
+            return its_trace()
+
+        async with serving(silent):
+            for task in (on_loop, on_thread, on_loop):
+                with provider.get_tracer("test").start_as_current_span("caller"):
+                    expected = its_trace()
+                    seen = await task.aio_run_many([task.create_bulk_run_item() for _ in range(3)])
+                assert seen == [expected] * 3
+
+
 async def test_a_run_that_nobody_traced_begins_a_trace_at_the_worker(
     app: Windlass, traced_engine: Engine, sink: OtlpSink, serving: Serving
 ) -> None:
