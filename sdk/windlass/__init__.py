@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from windlass.config import ClientConfig as ClientConfig
     from windlass.config import UnknownSettingWarning as UnknownSettingWarning
     from windlass.context import Context as Context
+    from windlass.dependency import Depends as Depends
     from windlass.empty_model import EmptyModel as EmptyModel
     from windlass.exceptions import ApiUnreachable as ApiUnreachable
     from windlass.exceptions import BatchRefused as BatchRefused
@@ -65,6 +66,7 @@ _HOMES = {
     "BulkRunItem": "calling",
     "ClientConfig": "config",
     "Context": "context",
+    "Depends": "dependency",
     "EmptyModel": "empty_model",
     "LogLine": "run",
     "NewToken": "tokens",

@@ -60,6 +60,8 @@ class Windlass:
         """
         self.config: Final = config or ClientConfig()
         self.lifespan: Final = lifespan
+        #: In tests: what stands in for a dependency, `app.dependency_overrides[get_db] = fake_db`.
+        self.dependency_overrides: Final[dict[Callable[..., Any], Callable[..., Any]]] = {}
         self._made_session: ClientSession | None = None
         self._making = threading.Lock()
         self._tasks: dict[str, Task] = {}

@@ -85,11 +85,11 @@ class MakesTask(Protocol):
 
     @overload
     def __call__(  # type: ignore[overload-overlap] # the first that fits decides, as at run time
-        self, function: Callable[[InT, Context], _Co[OutT]], /
+        self, function: Callable[Concatenate[InT, Context, ...], _Co[OutT]], /
     ) -> ModelTask[InT, OutT, _Co[OutT]]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap] # the first that fits decides, as at run time
-        self, function: Callable[[InT, Context], OutT], /
+        self, function: Callable[Concatenate[InT, Context, ...], OutT], /
     ) -> ModelTask[InT, OutT, OutT]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[Context, P], _Co[OutT]], /) -> PlainTask[P, OutT, _Co[OutT]]: ...
@@ -105,9 +105,11 @@ class MakesModelTask(Protocol, Generic[InT]):
     """What `@app.task(input_validator=...)` gives: takes a model-form function."""
 
     @overload
-    def __call__(self, function: Callable[[InT, Context], _Co[OutT]], /) -> ModelTask[InT, OutT, _Co[OutT]]: ...
+    def __call__(
+        self, function: Callable[Concatenate[InT, Context, ...], _Co[OutT]], /
+    ) -> ModelTask[InT, OutT, _Co[OutT]]: ...
     @overload
-    def __call__(self, function: Callable[[InT, Context], OutT], /) -> ModelTask[InT, OutT, OutT]: ...
+    def __call__(self, function: Callable[Concatenate[InT, Context, ...], OutT], /) -> ModelTask[InT, OutT, OutT]: ...
 
 
 class TaskDecorator:
@@ -119,11 +121,11 @@ class TaskDecorator:
 
     @overload
     def __call__(  # type: ignore[overload-overlap] # the first that fits decides, as at run time
-        self, function: Callable[[InT, Context], _Co[OutT]], /
+        self, function: Callable[Concatenate[InT, Context, ...], _Co[OutT]], /
     ) -> ModelTask[InT, OutT, _Co[OutT]]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap] # the first that fits decides, as at run time
-        self, function: Callable[[InT, Context], OutT], /
+        self, function: Callable[Concatenate[InT, Context, ...], OutT], /
     ) -> ModelTask[InT, OutT, OutT]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[Context, P], _Co[OutT]], /) -> PlainTask[P, OutT, _Co[OutT]]: ...

@@ -23,6 +23,7 @@ class Held(Generic[T]):
         """Enter nothing yet."""
         self._manager = manager
         self._task: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
 
     async def open(self) -> T:
         """Enter it, and give what it gives. Raises what it raises."""
@@ -39,6 +40,7 @@ class Held(Generic[T]):
             raise
         if task.done():
             task.result()
+            self._raise_failure()
         return self._opened.result()
 
     def give_up(self) -> None:
@@ -55,14 +57,23 @@ class Held(Generic[T]):
         """Leave it, with `error` if there is one. Raises what it raises, mostly `error` itself. Repeatable."""
         if self._task is None:
             return
+        self.give_up()  # where `open` was left behind
         if not self._end.done():
             self._end.set_result(error)
         await asyncio.wait({self._task})
-        if not self._task.cancelled():
-            self._task.result()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     async def _hold(self) -> None:
-        async with self._manager as value:
-            self._opened.set_result(value)
-            if (error := await self._end) is not None:
-                raise error
+        try:
+            async with self._manager as value:
+                self._opened.set_result(value)
+                if (error := await self._end) is not None:
+                    raise error  # noqa: TRY301 - into the manager
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - open and close raise it; a SystemExit would end the loop
+            self._failure = error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Unpack, cast, overload
 
 from typing_extensions import TypeVar
 
-from windlass.callable_task import CallableTask, run_here
+from windlass.callable_task import CallableTask
 from windlass.calling import BulkRunItem, RunOptions, SubmitOptions
 from windlass.context import Context, mock_context
 from windlass.payload import Codec, write_metadata
@@ -38,9 +37,19 @@ class ModelTask(CallableTask[OutT], Generic[InT, OutT, RetT]):
         super().__init__(app, function, form, settings)
         self._input: Codec = form.input
 
-    def __call__(self, input: InT, ctx: Context | None = None) -> RetT:
-        """Run the function here, without the engine; without a `ctx` it gets a mocked one."""
-        result = self.function(input, ctx or mock_context(self.name, self._write(input)))
+    def __call__(self, input: InT, ctx: Context | None = None, **dependencies: Any) -> RetT:
+        """Run the function here, without the engine; without a `ctx` it gets a mocked one.
+
+        Dependencies are opened, but for those that are given by name.
+        """
+        if self.injection is not None:
+            text = self._write(input)
+            context = ctx or mock_context(self.name, text)
+            opened = self._injected(
+                text, context, dependencies, call=lambda injected: self.function(input, context, **injected)
+            )
+            return cast("RetT", opened)
+        result = self.function(input, ctx or mock_context(self.name, self._write(input)), **dependencies)
         return cast("RetT", result)
 
     @overload
@@ -122,6 +131,7 @@ class ModelTask(CallableTask[OutT], Generic[InT, OutT, RetT]):
         additional_metadata: Mapping[str, Any] | None = None,
         retry_count: int = 0,
         lifespan: Any = None,
+        dependencies: Mapping[str, Any] | None = None,
     ) -> OutT:
         """Run it here, without the engine, with a mocked Context. For unit tests.
 
@@ -130,10 +140,11 @@ class ModelTask(CallableTask[OutT], Generic[InT, OutT, RetT]):
             additional_metadata: what `ctx.additional_metadata` gives.
             retry_count: what `ctx.retry_count` gives.
             lifespan: what `ctx.lifespan` gives.
+            dependencies: by the names of their parameters; those left out are opened.
 
         """
-        call = self._mocked(input, additional_metadata, retry_count, lifespan)
-        return cast("OutT", run_here(call, is_async=self.is_async, name=self.name))
+        mocked = self._mocked(input, additional_metadata, retry_count, lifespan)
+        return cast("OutT", self._mock_run(*mocked, dependencies or {}))
 
     async def aio_mock_run(
         self,
@@ -142,10 +153,11 @@ class ModelTask(CallableTask[OutT], Generic[InT, OutT, RetT]):
         additional_metadata: Mapping[str, Any] | None = None,
         retry_count: int = 0,
         lifespan: Any = None,
+        dependencies: Mapping[str, Any] | None = None,
     ) -> OutT:
         """Do as `mock_run`, on the loop; a sync function runs on a thread."""
-        call = self._mocked(input, additional_metadata, retry_count, lifespan)
-        return cast("OutT", await (call() if self.is_async else asyncio.to_thread(call)))
+        mocked = self._mocked(input, additional_metadata, retry_count, lifespan)
+        return cast("OutT", await self._aio_mock_run(*mocked, dependencies or {}))
 
     def _mocked(
         self,
@@ -153,7 +165,7 @@ class ModelTask(CallableTask[OutT], Generic[InT, OutT, RetT]):
         metadata: Mapping[str, Any] | None,
         retry_count: int,
         lifespan: Any,
-    ) -> Callable[[], Any]:
+    ) -> tuple[bytes, Context]:
         text = self._write(input)
         context = mock_context(
             self.name,
@@ -163,7 +175,7 @@ class ModelTask(CallableTask[OutT], Generic[InT, OutT, RetT]):
             max_attempts=self.settings.retry.max_attempts,
             lifespan=lifespan,
         )
-        return self.prepare(text, context)
+        return text, context
 
     def _write(self, value: Any) -> bytes:
         return self._input.write_value({} if value is NOTHING else value)

@@ -36,9 +36,14 @@ def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
         raise InvalidTask(f"{function!r} cannot be a task: {error}") from None
 
 
-def hints_of(function: Callable[..., Any], local_names: Mapping[str, Any] | None) -> dict[str, Any]:
+def hints_of(
+    function: Callable[..., Any], local_names: Mapping[str, Any] | None, *, without_return: bool = False
+) -> dict[str, Any]:
     """Read its annotations; strings among them may name `local_names`. Raises InvalidTask."""
-    inner = inspect.unwrap(function)
+    inner: Any = inspect.unwrap(function)
+    if without_return:
+        known = {name: each for name, each in getattr(inner, "__annotations__", {}).items() if name != "return"}
+        inner = _Annotated(known, getattr(inner, "__globals__", {}))
     names = {"Context": Context, **(local_names or {})}
     try:
         return get_type_hints(inner, localns=names, include_extras=True)
@@ -49,6 +54,14 @@ def hints_of(function: Callable[..., Any], local_names: Mapping[str, Any] | None
         ) from None
     except (SyntaxError, TypeError) as error:
         raise InvalidTask(f"{where(function)}: its annotations cannot be read: {error}") from None
+
+
+class _Annotated:
+    """Looks like a function to whoever reads annotations."""
+
+    def __init__(self, annotations: dict[str, Any], names: dict[str, Any]) -> None:
+        self.__annotations__ = annotations
+        self.__globals__ = names
 
 
 def is_context(parameter: Parameter, hints: Mapping[str, Any], place: int) -> bool:

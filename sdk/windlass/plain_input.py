@@ -87,6 +87,10 @@ class PlainInput:
             fields = self._checked_extra(fields)
         return self._arguments(fields)
 
+    def named(self, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Give the arguments of a call by the names of their parameters."""
+        return dict(self._signature.bind(*args, **kwargs).arguments)
+
     def write_value(self, value: Any) -> bytes:
         """Write an input that was given as a whole, as `enqueue` takes it: a list or a dict."""
         if isinstance(value, list | tuple):

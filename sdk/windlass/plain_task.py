@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Unpack, cast
 
 from typing_extensions import TypeVar
 
-from windlass.callable_task import CallableTask, run_here
+from windlass.callable_task import CallableTask
 from windlass.calling import BulkRunItem, RunOptions
 from windlass.context import mock_context
 from windlass.model_task import without_timeout
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from windlass.calling import Caller
     from windlass.client import Windlass
+    from windlass.context import Context
     from windlass.refs import TaskRunRef
     from windlass.signature import PlainForm
     from windlass.task import TaskSettings
@@ -39,7 +39,12 @@ class PlainTask(CallableTask[OutT], Generic[P, OutT, RetT]):
         self._takes_context = form.takes_context
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> RetT:
-        """Run the function here, without the engine; its Context is a mocked one."""
+        """Run the function here, without the engine; its Context is a mocked one.
+
+        Dependencies are opened, but for those that are given by name.
+        """
+        if self.injection is not None:
+            return cast("RetT", self._call_injected(args, kwargs))
         if self._takes_context:
             context = mock_context(self.name, self._fields.encode(args, kwargs))
             return cast("RetT", self.function(context, *args, **kwargs))
@@ -79,18 +84,31 @@ class PlainTask(CallableTask[OutT], Generic[P, OutT, RetT]):
         return BoundPlainTask(self, options)
 
     def mock_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
-        """Run it here, without the engine, its input validated as a worker would. For unit tests."""
-        return cast("OutT", run_here(self._mocked(args, kwargs), is_async=self.is_async, name=self.name))
+        """Run it here, without the engine, its input validated as a worker would. For unit tests.
+
+        Dependencies are opened, but for those that are given by name.
+        """
+        return cast("OutT", self._mock_run(*self._mocked(args, kwargs)))
 
     async def aio_mock_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
         """Do as `mock_run`, on the loop; a sync function runs on a thread."""
-        call = self._mocked(args, kwargs)
-        return cast("OutT", await (call() if self.is_async else asyncio.to_thread(call)))
+        return cast("OutT", await self._aio_mock_run(*self._mocked(args, kwargs)))
 
-    def _mocked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
+    def _mocked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Context, dict[str, Any]]:
+        given = self._take_given(kwargs)
         text = self._fields.encode(args, kwargs)
-        context = mock_context(self.name, text, max_attempts=self.settings.retry.max_attempts)
-        return self.prepare(text, context)
+        return text, mock_context(self.name, text, max_attempts=self.settings.retry.max_attempts), given
+
+    def _call_injected(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = self._take_given(kwargs)
+        text = self._fields.encode(args, kwargs)
+        context = mock_context(self.name, text)
+        before = (context, *args) if self._takes_context else args
+        return self._injected(text, context, given, call=lambda injected: self.function(*before, **kwargs, **injected))
+
+    def _take_given(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        names = () if self.injection is None else self.injection.roots
+        return {name: kwargs.pop(name) for name in names if name in kwargs}
 
 
 class BoundPlainTask(Generic[P, OutT]):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Never, NoReturn
 from pydantic import PydanticSchemaGenerationError
 from pydantic.errors import PydanticUserError
 
+from windlass.dependency import Injection, check_defaults, take_dependencies
 from windlass.empty_model import EmptyModel
 from windlass.exceptions import InvalidTask
 from windlass.parameters import NAMED, hints_of, is_context, parameters_of, where
@@ -30,6 +31,7 @@ class ModelForm:
 
     input: Codec
     output: Codec
+    injection: Injection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class PlainForm:
     input: PlainInput
     output: Codec
     takes_context: bool
+    injection: Injection | None = None
 
 
 def read_signature(
@@ -61,21 +64,24 @@ def read_signature(
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidTask(f"{where(function)}: a generator cannot be a task: return the value, or a list of values")
-    parameters = parameters_of(function)
     hints = hints_of(function, local_names)
+    everything = parameters_of(function)
+    dependencies, parameters = take_dependencies(function, everything, hints)
+    injection = Injection(dependencies, local_names) if dependencies else None
     output = _codec(function, _output_type(hints), f"output of task {name!r}", "its return type")
     places = [place for place, each in enumerate(parameters) if is_context(each, hints, place)]
     if input_validator is not None or places == [1]:
-        return _model_form(function, name, parameters, hints, places, input_validator, output)
+        return _model_form(function, name, parameters, hints, places, input_validator, output, injection)
     if places not in ([], [0]) or (places and parameters[0].kind not in NAMED):
         raise InvalidTask(_misplaced(function, parameters, places))
+    check_defaults(function, everything, dependencies)
     fields = parameters[1:] if places else parameters
     plain = PlainInput(
         name,
         {each.name: (each, _without_any(hints.get(each.name, Any))) for each in fields},
         lambda annotation, label, part: _codec(function, annotation, label, part),
     )
-    return PlainForm(plain, output, takes_context=bool(places))
+    return PlainForm(plain, output, takes_context=bool(places), injection=injection)
 
 
 def _model_form(
@@ -86,6 +92,7 @@ def _model_form(
     places: list[int],
     input_validator: Any,
     output: Codec,
+    injection: Injection | None,
 ) -> ModelForm:
     shape = len(parameters) == 2 and all(each.kind in NAMED for each in parameters)  # noqa: PLR2004 - the number says it
     unannotated_context = places == [] and shape and parameters[1].name not in hints
@@ -94,7 +101,9 @@ def _model_form(
     annotation = input_validator
     if annotation is None:
         annotation = _without_any(hints.get(parameters[0].name, EmptyModel))
-    return ModelForm(_codec(function, annotation, f"input of task {name!r}", f"`{parameters[0].name}`"), output)
+    return ModelForm(
+        _codec(function, annotation, f"input of task {name!r}", f"`{parameters[0].name}`"), output, injection
+    )
 
 
 def _output_type(hints: Mapping[str, Any]) -> Any:

@@ -62,6 +62,7 @@ class Task:
         self.executor: Final = settings.executor or ("async" if self.is_async else "thread")
         self.settings: Final = settings
         self.form: Final = form
+        self.injection: Final = form.injection
         self._check_settings()
         self.__name__ = getattr(function, "__name__", settings.name)
         self.__qualname__ = getattr(function, "__qualname__", settings.name)
@@ -97,6 +98,32 @@ class Task:
                 if takes_context:
                     args.insert(0, ctx)
                 return lambda: function(*args, **kwargs)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def prepare_injected(self, input_json: bytes, ctx: Context) -> tuple[Any, Callable[[Mapping[str, Any]], Any]]:
+        """Do as `prepare` for a function that has dependencies.
+
+        Returns:
+            The input as dependencies see it (that of a plain task as a dict of its fields), and what to
+            call with the dependencies by name.
+
+        Raises:
+            InvalidInput: the input does not fit what the function takes.
+
+        """
+        text = input_json or b"{}"
+        function = self.function
+        match self.form:
+            case ModelForm(input=codec):
+                value = codec.read(text)
+                return value, lambda injected: function(value, ctx, **injected)
+            case PlainForm(input=fields, takes_context=takes_context):
+                args, kwargs = fields.decode(text)
+                named = fields.named(args, kwargs)
+                if takes_context:
+                    args.insert(0, ctx)
+                return named, lambda injected: function(*args, **kwargs, **injected)
             case _ as unreachable:
                 assert_never(unreachable)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.scripted_dispatcher import assignment
 from windlass.worker.outcome import Completion, FailedAttempt
 from windlass.worker.runner import Runner
+from windlass.worker.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from windlass import Windlass
@@ -21,7 +22,8 @@ class Attempts:
     def __init__(self, app: Windlass, slots: int = 4) -> None:
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
-        self.runner = Runner(app.tasks, slots, "worker-id", {"zone": "a"}, self._loop, self)
+        surroundings = Surroundings(overrides=app.dependency_overrides)
+        self.runner = Runner(app.tasks, slots, "worker-id", {"zone": "a"}, self._loop, self, surroundings)
         self.batches: list[list[Outcome]] = []
         self.outcomes: dict[str, Outcome] = {}
         self.lines: list[LoggedLine] = []

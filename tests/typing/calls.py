@@ -6,13 +6,13 @@ Each `type: ignore` is a mistake that has to be found; an unused one is an error
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_type
+from typing import TYPE_CHECKING, Annotated, Any, assert_type
 
 from pydantic import BaseModel
 
-from windlass import Context, Priority, TaskRunRef, Windlass, WindlassError, WorkflowRunRef
+from windlass import Context, Depends, Priority, TaskRunRef, Windlass, WindlassError, WorkflowRunRef
 from windlass.model_task import ModelTask
 
 if TYPE_CHECKING:
@@ -69,6 +69,40 @@ async def only_context(ctx: Context) -> None: ...
 def nothing() -> int:
     return 1
 
+
+async def get_size(ctx: Context) -> Size:
+    return Size(1)
+
+
+def get_connection() -> Generator[Size, None, None]:
+    yield Size(1)
+
+
+async def get_pool() -> AsyncIterator[Size]:
+    yield Size(1)
+
+
+@app.task
+async def needing_model(
+    input: Image, ctx: Context, size: Annotated[Size, Depends(get_size)], pool: Annotated[Size, Depends(get_pool)]
+) -> Size:
+    return size
+
+
+@app.task(retries=1)
+def needing(path: str, size: Size = Depends(get_size), other: Size = Depends(get_connection)) -> Size:
+    return size
+
+
+@app.task
+def needing_wrong(path: str, size: str = Depends(get_size)) -> None: ...  # type: ignore[assignment]
+
+
+assert_type(needing_model.run(Image(url="a")), Size)
+assert_type(needing_model.mock_run(Image(url="a"), dependencies={"size": Size(2)}), Size)
+assert_type(needing.run("a"), Size)
+assert_type(needing.mock_run("a", size=Size(2)), Size)
+app.dependency_overrides[get_size] = lambda: Size(3)
 
 assert_type(process_image, ModelTask[Image, Size, Coroutine[Any, Any, Size]])
 assert_type(bare_model, ModelTask[Image, Size, Coroutine[Any, Any, Size]])

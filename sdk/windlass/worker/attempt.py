@@ -12,7 +12,7 @@ from windlass.worker.outcome import LoggedLine
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from windlass.task import Task
     from windlass.v1 import dispatch_pb2
@@ -37,6 +37,7 @@ class Attempt:
     """One attempt under way."""
 
     __slots__ = (
+        "_break_off",
         "_reports",
         "asyncio_task",
         "context",
@@ -74,6 +75,7 @@ class Attempt:
         self.timer: asyncio.TimerHandle | None = None
         self.timed_out = False
         self._reports = reports
+        self._break_off: Callable[[], object] | None = None
         self.context = Context(assignment, worker_id, labels, self.log, self.cancel_self, lifespan)
 
     def log(self, level: str, message: str) -> None:
@@ -93,6 +95,15 @@ class Attempt:
         """Cancel the run that this is an attempt of. From any thread."""
         self.mark_cancelled("cancelled by the task itself")
         self._reports.cancel_run(self.lease_id, self.run_id)
+
+    def waits_for(self, break_off: Callable[[], object] | None) -> None:
+        """Note how to end what its thread waits for on the loop; None: it waits no more."""
+        self._break_off = break_off
+
+    def interrupt(self) -> None:
+        """Stop a sync task, if a thread still executes it. Settle what became of it before."""
+        if self.thread is not None and self.thread.interrupt(self) and (break_off := self._break_off) is not None:
+            break_off()
 
     def mark_cancelled(self, reason: str) -> None:
         """Turn ctx.is_cancelled true."""

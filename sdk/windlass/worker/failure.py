@@ -30,6 +30,16 @@ _HOPELESS: Final = (
     PayloadTooLarge,
     SerializationError,
 )
+_OURS: Final = frozenset(
+    {
+        "contextlib",
+        "windlass.held",
+        "windlass.resolution",
+        "windlass.task",
+        "windlass.worker.runner",
+        "windlass.worker.threads",
+    }
+)
 _CUT: Final = "\n  ...\n"
 
 
@@ -97,4 +107,4 @@ def _users_part(tb: TracebackType | None) -> TracebackType | None:
 
 def _is_ours(tb: TracebackType) -> bool:
     module = str(tb.tb_frame.f_globals.get("__name__", ""))
-    return module in {"windlass.task", "windlass.worker.runner", "windlass.worker.threads"}
+    return module in _OURS

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from windlass.context import current
 from windlass.exceptions import PayloadTooLarge
+from windlass.resolution import call_on_loop, call_on_thread, hop_to
 from windlass.worker.attempt import Attempt
 from windlass.worker.failure import failure_of, timed_out, traceback_of, unknown_task
 from windlass.worker.outcome import Completion, FailedAttempt
+from windlass.worker.surroundings import Surroundings
 from windlass.worker.threads import PoolThread, TaskInterrupted, ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
+    from windlass.dependency import Injection
     from windlass.task import Task
     from windlass.v1 import dispatch_pb2, run_pb2
     from windlass.worker.attempt import Reports
@@ -34,6 +37,8 @@ _log = logging.getLogger("windlass.worker")
 # How long an async task may take to end after it was told to at its execution timeout.
 STOP_GRACE: Final = 1.0
 DEFAULT_MAX_PAYLOAD: Final = 1024 * 1024
+
+_NONE: Final = Surroundings()
 
 
 class Runner:
@@ -49,7 +54,7 @@ class Runner:
         labels: Mapping[str, str],
         loop: asyncio.AbstractEventLoop,
         reports: Reports,
-        lifespan: Any = None,
+        surroundings: Surroundings = _NONE,
     ) -> None:
         """Execute `slots` attempts at the same time, on `loop` and on threads."""
         self._tasks = tasks
@@ -58,7 +63,7 @@ class Runner:
         self._labels = labels
         self._loop = loop
         self._reports = reports
-        self._lifespan = lifespan
+        self._surroundings = surroundings
         self._attempts: dict[str, Attempt] = {}
         # Those of them that wait for a slot: the engine has given up on one that still executes here.
         self._waiting: dict[str, Attempt] = {}
@@ -108,7 +113,8 @@ class Runner:
 
     def _start(self, assignments: list[dispatch_pb2.Assignment]) -> None:
         tasks, attempts = self._tasks, self._attempts
-        worker_id, labels, reports, lifespan = self._worker_id, self._labels, self._reports, self._lifespan
+        worker_id, labels, reports = self._worker_id, self._labels, self._reports
+        lifespan = self._surroundings.lifespan
         for assignment in assignments:
             task = tasks.get(assignment.task_name)
             if task is None:
@@ -141,14 +147,27 @@ class Runner:
         current.set(attempt.context)
         task = attempt.task
         try:
-            value = await task.prepare(attempt.input_json, attempt.context)()
-            output = task.encode_output(value)
+            if task.injection is None:
+                value = await task.prepare(attempt.input_json, attempt.context)()
+                output = task.encode_output(value)
+            else:
+                output = await self._inject_on_loop(attempt, task.injection)
         except BaseException as error:  # noqa: BLE001 - a task's SystemExit is its failure, not ours
             outcome = self._raised(attempt, error)
         else:
             outcome = self._returned(attempt, output)
         if outcome is not None:
             self._report(outcome)
+
+    async def _inject_on_loop(self, attempt: Attempt, injection: Injection) -> bytes:
+        task = attempt.task
+        value, call = task.prepare_injected(attempt.input_json, attempt.context)
+
+        async def call_and_write(injected: Mapping[str, Any]) -> bytes:
+            # While the dependencies are open: they can still roll back, and what loads lazily still loads.
+            return task.encode_output(await call(injected))
+
+        return await call_on_loop(injection.plan(self._surroundings.overrides), attempt.context, value, call_and_write)
 
     def _report(self, outcome: Outcome) -> None:
         """Hand over with all that ends in this turn of the loop."""
@@ -181,8 +200,8 @@ class Runner:
                 continue
             if attempt.asyncio_task is not None:
                 self._cancel_task(attempt, attempt.asyncio_task)
-            elif attempt.thread is not None:
-                attempt.thread.interrupt(attempt)
+            else:
+                attempt.interrupt()
 
     def _cancel_task(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
         """Cancel, keep the task alive until it has ended, and see to it that it is reported."""
@@ -214,8 +233,7 @@ class Runner:
         """
         if self._claim(attempt):
             self._report(self._failed(attempt, failure))
-            if attempt.thread is not None:
-                attempt.thread.interrupt(attempt)
+            attempt.interrupt()
 
     def _give_up(self, attempt: Attempt) -> None:
         if self._claim(attempt):
@@ -232,13 +250,27 @@ class Runner:
         current.set(attempt.context)
         task = attempt.task
         try:
-            output = task.encode_output(task.prepare(attempt.input_json, attempt.context)())
+            if task.injection is None:
+                output = task.encode_output(task.prepare(attempt.input_json, attempt.context)())
+            else:
+                output = self._inject_on_thread(attempt, task.injection)
         except BaseException as error:  # noqa: BLE001 - a task's SystemExit is its failure, not ours
             outcome = self._raised(attempt, error)
         else:
             outcome = self._returned(attempt, output)
         if outcome is not None:
             self._reports.finished([outcome])
+
+    def _inject_on_thread(self, attempt: Attempt, injection: Injection) -> bytes:
+        task = attempt.task
+        value, call = task.prepare_injected(attempt.input_json, attempt.context)
+        return call_on_thread(
+            injection.plan(self._surroundings.overrides),
+            attempt.context,
+            value,
+            lambda injected: task.encode_output(call(injected)),
+            hop_to(self._loop, attempt.waits_for),
+        )
 
     def _claim(self, attempt: Attempt) -> bool:
         """Take the right to say what became of the attempt; the second to ask is told no."""

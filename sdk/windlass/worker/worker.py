@@ -29,6 +29,7 @@ from windlass.worker.lifespan import Lifespan
 from windlass.worker.runner import Runner
 from windlass.worker.session import WorkerSession
 from windlass.worker.stream import Stream
+from windlass.worker.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -144,9 +145,9 @@ class Worker:
         self._stream = Stream(session, self._app.config, self._ready.set)
         self._loop = loop
         forbid_sync_calls_on(loop)
-        resources = await self._open_lifespan(loop)
+        surroundings = Surroundings(await self._open_lifespan(loop), self._app.dependency_overrides)
         make = Runner if self._app.instrumentation is None else self._app.instrumentation.runner
-        self._runner = make(tasks, self._slots, self.id, self._labels, loop, self._stream, resources)
+        self._runner = make(tasks, self._slots, self.id, self._labels, loop, self._stream, surroundings)
         _log.info(
             "worker %s (%s) starts: %d slots, tasks: %s",
             self.name,

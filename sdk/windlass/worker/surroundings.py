@@ -1,0 +1,23 @@
+"""Owns what an app puts round the attempts of its workers. Does nothing with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an attempt finds around it.
+
+    Attributes:
+        lifespan: what the worker's lifespan yielded.
+        overrides: dependencies, and what stands in for them; a live view.
+
+    """
+
+    lifespan: Any = None
+    overrides: Mapping[Callable[..., Any], Callable[..., Any]] = field(default_factory=dict)
