@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.support.world import flow_of
 from windlass_core.domain.phase import Phase
 from windlass_core.store.scheduling import TIMERS_AT_ONCE
+from windlass_core.store.scripts import pack
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -96,16 +97,25 @@ async def test_a_retried_run_does_not_miss_its_start(world: World) -> None:
 
 async def test_an_overdue_attempt_is_told_until_it_has_ended(world: World) -> None:
     """The caller decides by the run's policy; should it die first, the next one is told."""
-    ((run, lease),) = (await world.running(timeout_ms=1_000, spec=b"the spec")).items()
+    ((run, lease),) = (await world.running(timeout_ms=1_000)).items()
     for _ in range(2):
         await world.make_due("stop")
         fired = await world.shard.scheduling.fire()
         (overdue,) = fired.overdue
         assert (overdue.run_id, overdue.lease_id, overdue.attempt) == (run, lease, 1)
-        assert (overdue.flow, overdue.version, overdue.spec) == (flow_of(), "v1", b"the spec")
+        assert (overdue.flow, overdue.version) == (flow_of(), "v1")
         assert fired.next_due_ms == fired.now_ms + 5_000
     await world.fail(run, "dead")
     assert not (await world.look()).zset("T")
+
+
+async def test_overdue_attempts_are_told_in_few_bytes(world: World) -> None:
+    """However large their specs are: whoever decides reads those one by one."""
+    await world.connect(slots=20)
+    await world.running(20, timeout_ms=1_000, spec=b"x" * 100_000)
+    await world.make_due("stop")
+    told = await world.shard.scheduling._scripts.call("timers_fire", TIMERS_AT_ONCE)
+    assert len(pack(told)) < 20 * 500
 
 
 async def test_an_overdue_attempt_that_was_taken_back_is_nobodys(world: World) -> None:
@@ -133,6 +143,20 @@ async def test_timers_fire_in_pages(world: World) -> None:
     assert (await world.shard.scheduling.fire()).count == TIMERS_AT_ONCE
     assert (await world.shard.scheduling.fire()).count == 50
     assert await world.phases(runs) == {Phase.READY}
+
+
+async def test_children_of_many_parents_are_cancelled_in_pages(world: World) -> None:
+    """So many per call, and not so many of each parent."""
+    parents = list(await world.running(5))
+    for parent in parents:
+        await world.submit(100, parent=parent, task="other")
+    await world.cancel(*parents)
+    await world.shard.scheduling.fire()
+    phases = (await world.look()).phases().values()
+    assert sum(phase == Phase.CANCELLED for phase in phases) == 200
+    await world.fire()
+    phases = (await world.look()).phases().values()
+    assert sum(phase == Phase.CANCELLED for phase in phases) == 500
 
 
 async def test_a_new_first_timer_wakes_the_scheduler(world: World) -> None:

@@ -187,7 +187,8 @@ class Scheduler(Service):
             message="the attempt ran longer than its execution timeout, and its worker did not end it",
         )
         namespace = overdue.flow.partition("|")[0]
-        spec = run_pb2.RunSpec.FromString(overdue.spec)
+        (body,) = await self.shard.runs.specs([overdue.run_id])
+        spec = run_pb2.RunSpec.FromString(body)
         policy = await policy_of(self._definitions, namespace, overdue.flow, overdue.version, spec)
         verdict, delay_ms = judge(policy, overdue.attempt, failure)
         await self.shard.runs.fail([(overdue.run_id, overdue.lease_id, verdict, delay_ms, failure.SerializeToString())])

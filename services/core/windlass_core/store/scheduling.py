@@ -36,7 +36,6 @@ class Overdue:
     attempt: int
     flow: str
     version: str
-    spec: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +86,5 @@ class Scheduling:
 
 
 def _to_overdue(entry: list[Any]) -> Overdue:
-    run, lease, attempt, flow, version, spec = entry
-    return Overdue(run.decode(), lease.decode(), attempt, flow.decode(), version.decode(), spec)
+    run, lease, attempt, flow, version = entry
+    return Overdue(run.decode(), lease.decode(), attempt, flow.decode(), version.decode())

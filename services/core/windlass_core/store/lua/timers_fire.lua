@@ -3,7 +3,7 @@
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: how many timers at the most
 -- Returns: msgpack: { { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt,
---            flow, version, spec } }, traced }; the caller decides on those and calls run_fail
+--            flow, version } }, traced }; the caller decides on those and calls run_fail
 -- Invariants: an overdue attempt's timer stays, five seconds on, until run_fail takes it away.
 -- Cost:    O(log n) per timer, 200 children per call
 --!include keys
@@ -14,7 +14,7 @@
 --!include finish
 --!include cancelling
 --!include traced
-local CHILDREN = 200
+local children_left = 200
 local AGAIN = 5000
 local overdue = {}
 local fire = {}
@@ -53,19 +53,20 @@ end
 
 function fire.stop(rest, member)
   local run, lease = string.match(rest, '^(.*):(.*)$')
-  local f = call('HMGET', K.run(run), 'ph', 'L', 'n', 'f', 'v', 'b')
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'n', 'f', 'v')
   if (f[1] == PHASE.LEASED or f[1] == PHASE.RUNNING) and f[2] == lease then
-    overdue[#overdue + 1] = { run, lease, tonumber(f[3]), f[4], f[5], f[6] }
+    overdue[#overdue + 1] = { run, lease, tonumber(f[3]), f[4], f[5] }
     call('ZADD', K.timers(), now + AGAIN, member)
   end
 end
 
 function fire.kids(run, member)
   queue_ready()
-  local children = call('SPOP', K.children(run), CHILDREN)
+  local children = call('SPOP', K.children(run), children_left)
+  children_left = children_left - #children
   local reason = call('HGET', K.run(run), 'cx') or 'its parent was cancelled'
   for _, child in ipairs(children) do cancel(child, reason) end
-  if #children == CHILDREN then call('ZADD', K.timers(), now, member) end
+  if children_left == 0 then call('ZADD', K.timers(), now, member) end
 end
 
 local due = call('ZRANGE', K.timers(), '-inf', now, 'BYSCORE', 'LIMIT', 0, cmsgpack.unpack(ARGV[1]))
