@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.world import flow_of
+from tests.support.world import NAMESPACE, flow_of
 from windlass_core.domain.phase import Phase
 from windlass_core.randomness import mint_ids
 
 if TYPE_CHECKING:
     from tests.support.world import World
+    from windlass_core.store.runs import Submission
 
 
 async def _order(world: World) -> list[str]:
@@ -132,6 +133,28 @@ async def test_flows_of_one_level_share(world: World) -> None:
     order = await _order(world)
     assert order[:2] == second
     assert order[2:] == first[:38]
+
+
+async def test_what_is_given_back_is_the_oldest_over_all_flows(world: World) -> None:
+    """Its flow has younger runs, and another one has had the oldest in the meantime."""
+    await world.connect(slots=1)
+    first, second, third = runs = world.mint(3)
+    queues = ("busy", "other", "busy")
+    batch: list[Submission] = [
+        (run, b"spec", flow_of(queue=queue), 2, "v1", 0, 0, 0, False, "", "")
+        for run, queue in zip(runs, queues, strict=True)
+    ]
+    await world.shard.runs.submit(NAMESPACE, "a1", [], batch)
+    await world.match()
+    assert await _order(world) == [first]
+    await world.fail(first, "release")
+    await world.match()
+    assert await _order(world) == [first]
+    await world.complete(first)
+    await world.match()
+    assert await _order(world) == [second]
+    await world.complete(second)
+    assert await _order(world) == [third]
 
 
 async def test_a_flow_that_came_before_its_workers_is_found(world: World) -> None:

@@ -32,6 +32,12 @@ _DAMAGES = {
     "a key has the wrong type": ("SET", "log:{ready}", "1"),
     "a session is lost": ("DEL", "sess"),
     "a worker is in no list": ("DEL", "gm:{group}"),
+    "a flow has more runs than there are": ("HINCRBY", "fl:default", "default|default|t", "1"),
+    "a flow is left of runs that are gone": ("HSET", "fl:default", "default|gone|t", "0"),
+    "a flow does not know who serves it": ("DEL", "fg:default|default|t"),
+    "a group does not know what it serves": ("DEL", "gf:{group}"),
+    "a flow is seen where its head was once": ("ZADD", "H:{group}/2", "1", "default|default|t"),
+    "a namespace is left of definitions that are gone": ("SADD", "nss", "gone"),
 }
 
 

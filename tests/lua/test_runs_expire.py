@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.world import NAMESPACE
+from tests.support.world import NAMESPACE, flow_of
 from windlass_core.domain.phase import Phase
 
 if TYPE_CHECKING:
@@ -46,6 +46,44 @@ async def test_a_parent_that_goes_on_forgets_its_expired_children(world: World) 
     await world.cancel(second)
     assert await world.shard.runs.expire(-1, 100) == (1, False)
     assert "children" not in (await world.look()).families
+
+
+async def test_a_flow_goes_with_its_last_run(world: World) -> None:
+    """Names of queues that are made up as one goes leave nothing behind, workers or not."""
+    await world.connect(slots=1)
+    runs = [run for number in range(5) for run in await world.submit(2, queue=f"tenant-{number}")]
+    kept = await world.submit(queue="tenant-0")
+    delayed = await world.submit(queue="tenant-1", delay_ms=60_000)
+    await world.cancel(*runs)
+    assert await world.shard.runs.expire(-1, 100) == (10, False)
+    s = await world.look()
+    flows = {flow_of(queue="tenant-0"), flow_of(queue="tenant-1")}
+    assert set(s.hash(f"fl:{NAMESPACE}")) == flows
+    assert {flow for (flow,) in s.keys_of("flow_groups").values()} == flows
+    await world.cancel(*kept, *delayed)
+    assert await world.shard.runs.expire(-1, 100) == (2, False)
+    assert not {"flows", "flow_groups", "group_flows", "heads"} & set((await world.look()).families)
+
+
+async def test_a_flow_that_comes_back_is_served(world: World) -> None:
+    """By the groups that are there, and by those that come."""
+    await world.connect("w1", slots=1)
+    await world.cancel(*await world.submit())
+    await world.shard.runs.expire(-1, 100)
+    await world.submit(2)
+    assert await world.match() == 1
+    await world.connect("w2", slots=1, tasks=("t", "u"))
+    assert await world.match() == 1
+
+
+async def test_a_duplicate_does_not_count_for_its_flow(world: World) -> None:
+    """The answer was lost, and the run submitted again."""
+    (run,) = await world.submit()
+    same = (run, b"spec", flow_of(), 2, "v1", 0, 0, 0, False, "", "")
+    await world.shard.runs.submit(NAMESPACE, "a1", [], [same, same])
+    await world.cancel(run)
+    await world.shard.runs.expire(-1, 100)
+    assert "flows" not in (await world.look()).families
 
 
 async def test_the_oldest_go_first_and_in_pages(world: World) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import hypothesis
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -54,7 +55,8 @@ class Scripts(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Leaves nothing behind: everything can still end, and then nothing is left."""
         left = self._do(self._world.drain_away())
-        assert not {"run", "worker", "group", "lane", "attempts", "slots", "timers"} & set(left.families)
+        gone = {"run", "worker", "group", "lane", "attempts", "slots", "timers", "flows", "flow_groups", "group_flows"}
+        assert not gone & set(left.families)
 
     def _do(self, awaitable: Awaitable[Any]) -> Any:
         async def wait() -> Any:
@@ -89,6 +91,7 @@ class Scripts(RuleBasedStateMachine):
         target=runs,
         count=st.integers(1, 3),
         task=st.sampled_from("ab"),
+        queue=st.sampled_from(["default", "default", "rare"]),
         level=st.integers(1, 4),
         delayed=st.booleans(),
         to_start=st.booleans(),
@@ -96,11 +99,21 @@ class Scripts(RuleBasedStateMachine):
         at_once=st.booleans(),
     )
     def submit(
-        self, count: int, task: str, level: int, *, delayed: bool, to_start: bool, timeout: bool, at_once: bool
+        self,
+        count: int,
+        task: str,
+        queue: str,
+        level: int,
+        *,
+        delayed: bool,
+        to_start: bool,
+        timeout: bool,
+        at_once: bool,
     ) -> Any:
         """New runs, all alike."""
+        leases = count if at_once else 0
         return self._submit(
-            count, task, level, delayed=delayed, to_start=to_start, timeout=timeout, leases=count if at_once else 0
+            count, task, level, queue=queue, delayed=delayed, to_start=to_start, timeout=timeout, leases=leases
         )
 
     @rule(target=runs, parent=runs, task=st.sampled_from("ab"), delayed=st.booleans())
@@ -114,6 +127,7 @@ class Scripts(RuleBasedStateMachine):
         task: str,
         level: int,
         *,
+        queue: str = "default",
         delayed: bool = False,
         to_start: bool = False,
         timeout: bool = False,
@@ -128,6 +142,7 @@ class Scripts(RuleBasedStateMachine):
             self._world.submit(
                 ids=ids,
                 task=task,
+                queue=queue,
                 level=level,
                 delay_ms=LATER_MS if delayed else 0,
                 expires_ms=LATER_MS if to_start else 0,
@@ -292,6 +307,8 @@ class Scripts(RuleBasedStateMachine):
                 assert s.hash(f"r:{run}")["L"].decode() == model.lease
 
 
+# A bound on its steps and not on its time, which is the machine's.
+@pytest.mark.timeout(900)
 def test_any_order_of_scripts_does_what_the_oracle_says(store_url: str) -> None:
     """Bounded: a few hundred steps."""
     with asyncio.Runner() as runner:

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.world import NAMESPACE
+from tests.support.world import NAMESPACE, flow_of
 from windlass_core.domain.phase import Phase
 from windlass_core.store.workers import Enrolment
 
 if TYPE_CHECKING:
     from tests.support.world import World
+    from windlass_core.store.runs import Submission
 
 
 async def test_a_new_worker_has_nothing_and_takes_work(world: World) -> None:
     """It is listed, with its session's expiry."""
-    enrolled = await world.connect(slots=7)
+    enrolled = await world.connect(slots=7, ttl_ms=15_000)
     assert (enrolled.lost, enrolled.cancelled, enrolled.again) == ([], [], [])
     (worker,) = await world.shard.workers.all(NAMESPACE)
     assert (worker.state, worker.slots_used, worker.dispatcher, worker.info) == ("a", 0, "d1", b"info")
@@ -30,6 +31,38 @@ async def test_work_that_waits_is_found_by_a_new_worker(world: World) -> None:
     await world.connect()
     assert (await world.look()).list("wake") == ["1"]
     assert await world.match() == 3
+
+
+async def test_very_many_flows_are_made_known_in_pages(world: World) -> None:
+    """All that wait are seen in the end, those too that began meanwhile; no script works for long."""
+    runs = world.mint(2_000)
+    for first in range(0, 2_000, 1_000):
+        batch: list[Submission] = [
+            (run, b"spec", flow_of(queue=f"tenant-{run}"), 2, "v1", 0, 0, 0, False, "", "")
+            for run in runs[first : first + 1_000]
+        ]
+        await world.shard.runs.submit(NAMESPACE, "a1", [], batch)
+    await world.connect(slots=3_000)
+    first_page = (await world.look()).families["flow_groups"]
+    assert 0 < len(first_page) < 1_000
+    assert await world.shard.redis.exists(world.shard.keys.of("wake"))
+    runs += await world.submit(queue="began meanwhile")
+    assert await world.fire() > 1
+    assert len((await world.look()).families["flow_groups"]) == 2_001
+    assert await world.match() == 2_001
+
+
+async def test_a_group_that_goes_in_the_midst_leaves_nothing(world: World) -> None:
+    """Before it has come to know all of its flows."""
+    batch: list[Submission] = [
+        (run, b"spec", flow_of(queue=f"tenant-{run}"), 2, "v1", 0, 0, 0, False, "", "") for run in world.mint(1_000)
+    ]
+    await world.shard.runs.submit(NAMESPACE, "a1", [], batch)
+    await world.connect()
+    await world.expire_session("w1")
+    await world.reap()
+    s = await world.look()
+    assert not {"group", "flow_groups", "group_flows", "heads", "timers"} & set(s.families)
 
 
 async def test_a_returning_worker_keeps_its_leases(world: World) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from windlass_core.domain.levels import LEVELS
 from windlass_core.domain.phase import TRANSITIONS, Phase
 from windlass_core.store.keys import FAMILIES
+from windlass_core.store.scripts import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,6 +48,7 @@ def audit(s: Snapshot) -> Iterator[str]:
     """All that is wrong."""
     yield from _keys(s)
     yield from _runs(s)
+    yield from _flows(s)
     yield from _lanes(s)
     yield from _workers(s)
     yield from _timers(s)
@@ -97,6 +100,43 @@ def _run(s: Snapshot, run: str, ended: set[str]) -> Iterator[str]:
         yield f"{run} is {phase.name}, and in the list of the failed: {phase != Phase.FAILED}"
     if phase.terminal and f"wt:{run}" in s.values:
         yield f"{run} has ended and is still waited for"
+
+
+def _flows(s: Snapshot) -> Iterator[str]:
+    counts = Counter(s.hash(key)["f"].decode() for key in s.keys_of("run"))
+    kept = {flow: int(count) for key in s.keys_of("flows") for flow, count in s.hash(key).items()}
+    if kept != counts:
+        yield f"runs are kept of {dict(counts)}, and counted of {kept}"
+    served: dict[str, set[str]] = {flow: set() for flow in kept}
+    for key, (group,) in s.keys_of("group").items():
+        fields = s.hash(key)
+        queues = {queue.decode() for queue in unpack(fields["queues"])}
+        mine = {flow for flow in kept if _serves(flow, fields["ns"].decode(), s.set(f"gt:{group}"), queues)}
+        known = s.set(f"gf:{group}")
+        is_new = f"join:{group}" in s.zset("T")
+        if is_new != ("at" in fields):
+            yield f"group {group} has flows to know, and a timer for them: {is_new}"
+        if known != mine and not (is_new and known < mine):
+            yield f"group {group} serves {sorted(mine)}, and is said to serve {sorted(known)}"
+        for flow in known & mine:
+            served[flow].add(group)
+    told = {flow: s.set(key) for key, (flow,) in s.keys_of("flow_groups").items()}
+    if told != {flow: groups for flow, groups in served.items() if groups}:
+        yield f"flows are served by {served}, and said to be by {told}"
+    for key, (group, level) in s.keys_of("heads").items():
+        for flow, since in s.zset(key).items():
+            lane = next(iter(s.list(f"ring:{flow}/{level}")), None)
+            head = next(iter(s.zset(f"q:{lane}").values()), 0)
+            # Within a millisecond, the first to be queued may have been the later one of its batch.
+            if int(since) != int(head):
+                yield f"group {group} sees flow {flow}/{level} at {since}, and its head is at {head}"
+    if s.set("nss") != {namespace for (namespace,) in s.keys_of("definitions").values()}:
+        yield f"definitions are in {sorted(s.keys_of('definitions'))}, and namespaces are {sorted(s.set('nss'))}"
+
+
+def _serves(flow: str, namespace: str, tasks: set[str], queues: set[str]) -> bool:
+    of_flow, queue, task = flow.split("|", 2)
+    return of_flow == namespace and task in tasks and (not queues or queue in queues)
 
 
 def _lanes(s: Snapshot) -> Iterator[str]:
@@ -184,6 +224,6 @@ def _timers(s: Snapshot) -> Iterator[str]:
             wanted.add(f"start:{run}")
         if "x" in fields and phase in _HELD:
             wanted.add(f"stop:{run}:{fields['L'].decode()}")
-    kept = {member for member in timers if not re.match(r"kids:", member)}
+    kept = {member for member in timers if not re.match(r"kids:|join:", member)}
     yield from (f"timer {member} is missing" for member in wanted - kept)
     yield from (f"timer {member} is left" for member in kept - wanted)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: Families that stay, by what keys.py says of their lives.
-STAYS: Final = frozenset({"always", "with the namespace", "with the processes"})
+STAYS: Final = frozenset({"always", "with the processes"})
 _LIVES: Final = {family.name: family.lives for family in FAMILIES}
 _OF_WORKERS: Final = frozenset({"worker"})
-_OF_GROUPS: Final = frozenset({"group", "group_tasks", "group_flows", "group_workers", "free"})
-_OF_ANY_WORKER: Final = frozenset({"workers", "sessions", "groups", "flow_groups"})
+_OF_GROUPS: Final = frozenset({"group", "group_tasks", "group_workers", "free"})
+_OF_ANY_WORKER: Final = frozenset({"workers", "sessions", "groups"})
 _OF_PROCESSES: Final = frozenset({"inbox", "outbox"})
 
 SETTLE_SECONDS: Final = 5.0

@@ -45,6 +45,6 @@ async def world(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> World:
     """Give a shard with a live api `a1` and a live dispatcher `d1`, audited after every script."""
     world = World(shard)
     monkeypatch.setattr(shard.runs._scripts, "call", world.audited(shard.runs._scripts.call))
-    await shard.processes.beat("api", "a1", "127.0.0.1:1", 60_000)
-    await shard.processes.beat("dispatcher", "d1", "127.0.0.1:2", 60_000)
+    await shard.processes.beat("api", "a1", "127.0.0.1:1", 600_000)
+    await shard.processes.beat("dispatcher", "d1", "127.0.0.1:2", 600_000)
     return world

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NAMESPACE = "default"
 _BEGIN_MS = 1_700_000_000_000
+# Longer than any test on a busy machine: nothing expires that a test doesn't let expire.
+_LONG_MS = 600_000
 
 
 def flow_of(task: str = "t", queue: str = "default", namespace: str = NAMESPACE) -> str:
@@ -158,7 +160,7 @@ class World:
         dispatcher: str = "d1",
         held: Sequence[str] = (),
         draining: bool = False,
-        ttl_ms: int = 15_000,
+        ttl_ms: int = _LONG_MS,
         namespace: str = NAMESPACE,
     ) -> Enrolled:
         """A worker's Hello, under a session of its own."""

@@ -53,7 +53,7 @@ class Definitions:
 
     async def queued(self, namespace: str, name: str) -> int:
         """How many runs of a workflow are ready and wait, over all queues and levels."""
-        flows = await self._reader.one("SMEMBERS", self._keys.of("flows", ns=namespace))
+        flows = await self._reader.one("HKEYS", self._keys.of("flows", ns=namespace))
         mine = [f.decode() for f in flows if flow_task(f.decode()) == name]
         lanes = [f"{flow}/{level}" for flow in mine for level in LEVELS]
         return sum(await self._reader.many([("ZCARD", self._keys.of("lane", lane=x)) for x in lanes]))

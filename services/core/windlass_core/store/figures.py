@@ -68,7 +68,7 @@ class FiguresReader:
         )
 
     async def _queues(self, namespace: str, now_ms: float) -> list[Queue]:
-        members = await self._reader.one("SMEMBERS", self._keys.of("flows", ns=namespace))
+        members = await self._reader.one("HKEYS", self._keys.of("flows", ns=namespace))
         flows = sorted(member.decode() for member in members)
         commands: list[tuple[str | int, ...]] = []
         for flow in flows:

@@ -38,18 +38,18 @@ FAMILIES = (
     Family("lane_meta", "m:{lane}", "hash", "at: `ring`, or the gate it is parked at", "with its lane"),
     Family("ring", "ring:{flow}/{level}", "list", "the flow's open lanes, rotated", "while any"),
     Family("heads", "H:{group}/{level}", "zset", "flow → ready time of its head, ms", "while any"),
-    Family("flows", "fl:{ns}", "set", "flows that ever had a run", "with the namespace"),
-    Family("flow_groups", "fg:{flow}", "set", "groups that serve the flow", "with the groups"),
+    Family("flows", "fl:{ns}", "hash", "flow → how many runs of it are kept", "runs' retention"),
+    Family("flow_groups", "fg:{flow}", "set", "groups that serve the flow", "with the flow, or the groups"),
     # Workers
     Family("worker", "w:{worker}", "hash", "who it is; fields below", "with its session"),
     Family("workers", "ws:{ns}", "set", "workers of the namespace", "with the workers"),
     Family("attempts", "att:{worker}", "hash", "lease held → run", "while any"),
     Family("slots", "s:{worker}:{pool}", "set", "leases that occupy a slot", "while any"),
     Family("sessions", "sess", "zset", "worker → its session's expiry, ms", "with the sessions"),
-    Family("group", "g:{group}", "hash", "ns, queues, n: claims so far", "with its workers"),
+    Family("group", "g:{group}", "hash", "ns, queues, n: claims so far, at: cursor of join", "with its workers"),
     Family("groups", "gs:{ns}", "set", "groups of the namespace", "with the groups"),
     Family("group_tasks", "gt:{group}", "set", "tasks that its workers can run", "with the group"),
-    Family("group_flows", "gf:{group}", "set", "flows that it serves", "with the group"),
+    Family("group_flows", "gf:{group}", "set", "flows that it serves", "with the flows, or the group"),
     Family("group_workers", "gm:{group}", "set", "its workers", "with the group"),
     Family("free", "free:{group}", "zset", "worker → free slots, over 0 only", "while any"),
     # Scheduling
@@ -66,7 +66,7 @@ FAMILIES = (
     # Definitions
     Family("definitions", "d:{ns}", "hash", "workflow name → current version", "always"),
     Family("versions", "dv:{ns}", "hash", "name@version → registered ms, definition", "always"),
-    Family("namespaces", "nss", "set", "namespaces that ever registered a workflow", "always"),
+    Family("namespaces", "nss", "set", "namespaces that have definitions", "always"),
     Family("epoch", "epoch", "string", "counts changes of definitions", "always"),
     # Tokens
     Family("token", "tok:{token}", "hash", "a token; fields below", "until 30 days after its end"),
@@ -131,6 +131,7 @@ TIMER_KINDS = {
     "start:RUN": "it was to have started by now",
     "stop:RUN:LEASE": "the worker was to have stopped it by now",
     "kids:RUN": "its children are to be cancelled",
+    "join:GROUP": "it has flows yet to know",
 }
 
 _PARAMETERS = {f.name: [p.split("}")[0] for p in f.pattern.split("{")[1:]] for f in FAMILIES}

@@ -8,7 +8,8 @@ end
 -- Back into its lane, at the place that its first ready time gives it.
 local function requeue(run, r)
   call('HSET', K.run(run), 'ph', PHASE.READY)
-  gather_ready(r.f, r.p, run, tonumber(r.t or r.c))
+  -- A clock may have stepped back.
+  gather_ready(r.f, r.p, run, math.min(tonumber(r.t or r.c), now))
 end
 
 -- The same, with the attempt's number given back: nothing is charged.

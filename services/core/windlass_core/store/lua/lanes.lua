@@ -7,34 +7,6 @@ local function lane_of(flow, level) return flow .. '/' .. level end
 
 local function namespace_of(flow) return (string.match(flow, '^[^|]*')) end
 
--- Whether the workers of a group can take the runs of a flow.
-local function serves(group, flow)
-  local queue, task = string.match(flow, '^[^|]*|([^|]*)|(.*)$')
-  if call('SISMEMBER', K.group_tasks(group), task) == 0 then return false end
-  local queues = cmsgpack.unpack(call('HGET', K.group(group), 'queues'))
-  if #queues == 0 then return true end
-  for _, served in ipairs(queues) do
-    if served == queue then return true end
-  end
-  return false
-end
-
-local function join(group, flow)
-  call('SADD', K.flow_groups(flow), group)
-  call('SADD', K.group_flows(group), flow)
-end
-
--- The groups that serve a flow; a flow not seen before is made known to them.
-local function groups_of(flow)
-  local namespace = namespace_of(flow)
-  if call('SADD', K.flows(namespace), flow) == 1 then
-    for _, group in ipairs(call('SMEMBERS', K.groups(namespace))) do
-      if serves(group, flow) then join(group, flow) end
-    end
-  end
-  return call('SMEMBERS', K.flow_groups(flow))
-end
-
 -- Puts the flow into the heads of the groups, at the ready time of the first lane in its ring, or
 -- takes it out where the ring is empty.
 local function set_head(flow, level, groups)
@@ -73,6 +45,8 @@ local function gather_ready(flow, level, run, since)
     entry = { flow = flow, level = level, args = {} }
     gathered[lane] = entry
   end
+  -- What was ready before may come before the lane's head; what is ready now doesn't.
+  if since < now then entry.has_older = true end
   local args = entry.args
   args[#args + 1] = since
   args[#args + 1] = run
@@ -86,11 +60,10 @@ local function push_gathered()
     for first = 1, #args, 1000 do
       call('ZADD', K.lane(lane), unpack(args, first, math.min(first + 999, #args)))
     end
-    local groups = groups_of(entry.flow)
-    if call('HSETNX', K.lane_meta(lane), 'at', 'ring') == 1 then
-      call('RPUSH', K.ring(entry.flow, entry.level), lane)
-      set_head(entry.flow, entry.level, groups)
-    end
+    local groups = call('SMEMBERS', K.flow_groups(entry.flow))
+    local is_new = call('HSETNX', K.lane_meta(lane), 'at', 'ring') == 1
+    if is_new then call('RPUSH', K.ring(entry.flow, entry.level), lane) end
+    if is_new or entry.has_older then set_head(entry.flow, entry.level, groups) end
     for _, group in ipairs(groups) do
       if call('EXISTS', K.free(group)) == 1 then ready[group] = true end
     end

@@ -1,20 +1,4 @@
--- A worker's place among the others: its group while it lives, and nothing once it has gone.
-
--- Makes a group known and puts the flows that wait for it into its heads.
-local function make_group(group, namespace, tasks, queues)
-  if call('EXISTS', K.group(group)) == 1 then return end
-  call('HSET', K.group(group), 'ns', namespace, 'queues', cmsgpack.pack(queues))
-  call('SADD', K.groups(namespace), group)
-  for first = 1, #tasks, 1000 do
-    call('SADD', K.group_tasks(group), unpack(tasks, first, math.min(first + 999, #tasks)))
-  end
-  for _, flow in ipairs(call('SMEMBERS', K.flows(namespace))) do
-    if serves(group, flow) then
-      join(group, flow)
-      for level = 1, LEVELS do set_head(flow, level, { group }) end
-    end
-  end
-end
+-- A worker's place among the others: nothing once it has gone, and its group with the last one.
 
 -- Takes a worker out of a group; the last one takes the group with it.
 local function leave_group(worker, group)
@@ -27,8 +11,9 @@ local function leave_group(worker, group)
   local namespace = call('HGET', K.group(group), 'ns')
   call('SREM', K.groups(namespace), group)
   call('SREM', K.dirty(), group)
-  call('DEL', K.group(group), K.group_tasks(group), K.group_flows(group), K.free(group))
-  for level = 1, LEVELS do call('DEL', K.heads(group, level)) end
+  call('ZREM', K.timers(), 'join:' .. group)
+  call('UNLINK', K.group(group), K.group_tasks(group), K.group_flows(group), K.free(group))
+  for level = 1, LEVELS do call('UNLINK', K.heads(group, level)) end
 end
 
 -- Forgets a worker that holds nothing.

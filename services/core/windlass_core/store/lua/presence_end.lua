@@ -14,6 +14,6 @@ for _, inc in ipairs(gone) do
   call('ZREM', K.presence(service), inc)
   call('HDEL', K.addresses(service), inc)
   call('HDEL', K.loads(service), inc)
-  call('DEL', K.inbox(inc), K.outbox(inc))
+  call('UNLINK', K.inbox(inc), K.outbox(inc))
 end
 return cmsgpack.pack(#gone)

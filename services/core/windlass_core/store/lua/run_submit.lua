@@ -11,6 +11,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include flows
 --!include slots
 --!include telling
 --!include finish
@@ -58,6 +59,7 @@ local function accept(place, run, spec, flow, level, version, delay, expires, ti
     set_timer('start:' .. run, now + expires)
   end
   call('HSET', K.run(run), unpack(sets))
+  gather_kept(flow, 1)
   times[#times + 1] = now
   times[#times + 1] = run
 end
@@ -75,6 +77,7 @@ end
 local function accept_cancelled(run, spec, flow, level, version, wait, parent, reason)
   call('HSET', K.run(run), 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now, 'pa', parent)
   finish(run, { f = flow, w = wait and inc }, PHASE.CANCELLED, nil, reason)
+  gather_kept(flow, 1)
   times[#times + 1] = now
   times[#times + 1] = run
 end
@@ -99,6 +102,7 @@ end
 for first = 1, #times, 1000 do
   call('ZADD', K.runs_by_time(namespace), unpack(times, first, math.min(first + 999, #times)))
 end
+count_gathered()
 match_now(push_gathered(), ready <= #leases and leases or {})
 flush_finished()
 -- A table with holes is a msgpack map, which is what the reader expects; an empty one is made so.

@@ -21,7 +21,7 @@ local function tell_gathered()
         length = call('RPUSH', K.outbox(inc), unpack(entries, first, math.min(first + 999, #entries)))
       end
       if length > OUTBOX_ENTRIES then
-        call('DEL', K.outbox(inc))
+        call('UNLINK', K.outbox(inc))
         call('RPUSH', K.outbox(inc), cmsgpack.pack({ 'resync' }))
       end
     end

@@ -1,15 +1,18 @@
 #!lua flags=allow-oom
--- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled.
+-- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled,
+--          groups come to know their flows.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: how many timers at the most
 -- Returns: msgpack: { { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt,
 --            flow, version } }, traced }; the caller decides on those and calls run_fail
 -- Invariants: an overdue attempt's timer stays, five seconds on, until run_fail takes it away.
--- Cost:    O(log n) per timer, 200 children per call
+-- Cost:    O(log n) per timer, 200 children and one page of flows per call
 --!include keys
 --!include time
 --!include wake
 --!include lanes
+--!include flows
+--!include grouping
 --!include telling
 --!include finish
 --!include cancelling
@@ -67,6 +70,18 @@ function fire.kids(run, member)
   local reason = call('HGET', K.run(run), 'cx') or 'its parent was cancelled'
   for _, child in ipairs(children) do cancel(child, reason) end
   if children_left == 0 then call('ZADD', K.timers(), now, member) end
+end
+
+local has_joined = false
+
+function fire.join(group, member)
+  if has_joined then
+    call('ZADD', K.timers(), now, member)
+  else
+    has_joined = true
+    join_page(group)
+    if call('EXISTS', K.free(group)) == 1 and is_waiting(group) then mark_dirty(group) end
+  end
 end
 
 local due = call('ZRANGE', K.timers(), '-inf', now, 'BYSCORE', 'LIMIT', 0, cmsgpack.unpack(ARGV[1]))

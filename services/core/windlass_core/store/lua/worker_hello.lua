@@ -7,16 +7,18 @@
 --            or { 'taken' }: the id is a worker's of another namespace
 -- Invariants: a newer session replaces the older one, whose dispatcher is told; what is leased to
 --            the worker and not held by it is delivered again under the same lease.
--- Cost:    O(leases + flows of the namespace for a new group)
+-- Cost:    O(leases); for a new group a page of the namespace's flows
 --!include keys
 --!include time
 --!include wake
 --!include lanes
+--!include flows
 --!include slots
 --!include telling
 --!include finish
 --!include describe
 --!include membership
+--!include grouping
 local namespace, worker, session, dispatcher, slots, group, tasks, queues, info, held, draining, ttl =
   unpack(cmsgpack.unpack(ARGV[1]))
 local old = call('HMGET', K.worker(worker), 'ns', 'sid', 'disp', 'group', 'since')
