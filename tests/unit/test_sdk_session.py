@@ -268,6 +268,19 @@ def test_a_refused_definition_fails_its_runs_alone(api: FakeApi, tasks: Tasks) -
     assert tasks.plain.run(1)["a"] == 1
 
 
+def test_a_definition_too_large_for_a_message_fails_its_call(tasks: Tasks) -> None:
+    """Sent again it would break the session off again, for everybody, for ever."""
+    assert tasks.plain.run(1)["a"] == 1
+
+    @tasks.app.task(description="x" * 5_000_000)
+    def wordy(a: int) -> int:
+        return a
+
+    with pytest.raises(PayloadTooLarge, match="larger than max"):
+        wordy.delay(1)
+    assert tasks.plain.run(2)["a"] == 2
+
+
 def test_a_full_store_is_told_and_an_unavailable_one_waited_for(api: FakeApi, tasks: Tasks) -> None:
     """Backpressure is the caller's business, an outage is not."""
     full = Detail(reason=error_pb2.ERROR_REASON_STORE_FULL, message="full", retry_after_ms=1000)

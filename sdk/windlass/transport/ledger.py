@@ -197,6 +197,10 @@ class Ledger:
                 for item in sent.items:
                     item.accept()
                     self._refuse(item, error)
+            elif isinstance(sent, _Registration):
+                for item in self._parked.pop(sent.definition.name, ()):
+                    item.accept()
+                    self._refuse(item, error)
         self.wakeups.flush()
 
     def _place(self, item: Pending) -> None:
