@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.world import NAMESPACE, flow_of
+from tests.support.world import NAMESPACE, World, flow_of
 from windlass_core.domain.phase import Phase
 from windlass_core.randomness import mint_ids
 
 if TYPE_CHECKING:
-    from tests.support.world import World
     from windlass_core.store.runs import Submission
+    from windlass_core.store.shard import Shard
 
 
 async def _order(world: World) -> list[str]:
@@ -277,3 +277,10 @@ async def test_runs_of_one_batch_keep_their_order(world: World) -> None:
     runs = await world.submit(ids=sorted(world.mint(50), reverse=True))
     await world.match()
     assert await _order(world) == runs
+
+
+async def test_runs_of_one_millisecond_keep_their_order(shard: Shard) -> None:
+    """Over several submits, that come one right after the other."""
+    world = World(shard)
+    runs = [run for _ in range(100) for run in await world.submit(7)]
+    assert list((await world.look()).zset(f"q:{flow_of()}/2")) == runs

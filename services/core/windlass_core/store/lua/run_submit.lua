@@ -21,8 +21,10 @@
 --!include watch
 local namespace, inc, leases, runs = unpack(cmsgpack.unpack(ARGV[1]))
 local verdicts, times, ready = {}, {}, 0
--- Runs of one batch have one time; parts of a millisecond keep their order in the lane.
+-- Runs of one batch have one time; parts of a millisecond, the finest that a score has, keep their order
+-- in the lane. Each takes the store longer than such a part: the next batch comes after all of them.
 local PARTS = 4096
+local exactly = now + tonumber(stamp[2]) % 1000 / 1000
 
 -- A parent that has gone, or is another namespace's, is none: nothing of it is told, no key taken.
 local function look_at_parent(parent)
@@ -51,7 +53,7 @@ local function accept(place, run, spec, flow, level, version, delay, expires, ti
     set_timer('ready:' .. run, now + delay)
   else
     set('ph', PHASE.READY)
-    gather_ready(flow, level, run, now + place % PARTS / PARTS)
+    gather_ready(flow, level, run, exactly + place / PARTS)
     ready = ready + 1
   end
   if expires > 0 then
