@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from windlass.exceptions import UnknownTask as UnknownTask
     from windlass.exceptions import UnknownWorker as UnknownWorker
     from windlass.exceptions import WindlassError as WindlassError
+    from windlass.middleware import CallNext as CallNext
     from windlass.priority import Priority as Priority
     from windlass.refs import TaskRunRef as TaskRunRef
     from windlass.refs import WorkflowRunRef as WorkflowRunRef
@@ -66,6 +67,7 @@ _HOMES = {
     "BulkRunItem": "calling",
     "ClientConfig": "config",
     "Context": "context",
+    "CallNext": "middleware",
     "Depends": "dependency",
     "EmptyModel": "empty_model",
     "LogLine": "run",

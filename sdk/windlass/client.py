@@ -7,7 +7,7 @@ import logging
 import threading
 from functools import cached_property
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, Unpack, overload
 
 from pydantic_core import from_json
 
@@ -17,6 +17,7 @@ from windlass.config import ClientConfig
 from windlass.decorator import TaskDecorator
 from windlass.exceptions import DuplicateTask, InvalidInput
 from windlass.logs import LogsClient
+from windlass.middleware import Middleware, check_middleware
 from windlass.parameters import where
 from windlass.payload import write_any
 from windlass.runs import RunsClient
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from windlass.transport.session import ClientSession
     from windlass.v1 import workflow_pb2
     from windlass.worker import Worker
+
+MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
 _CLOSE_SECONDS: Final = 10.0
 
@@ -62,6 +65,7 @@ class Windlass:
         self.lifespan: Final = lifespan
         #: In tests: what stands in for a dependency, `app.dependency_overrides[get_db] = fake_db`.
         self.dependency_overrides: Final[dict[Callable[..., Any], Callable[..., Any]]] = {}
+        self._middleware: list[Middleware] = []
         self._made_session: ClientSession | None = None
         self._making = threading.Lock()
         self._tasks: dict[str, Task] = {}
@@ -77,6 +81,26 @@ class Windlass:
     def instrumentation(self) -> Instrumentation | None:
         """Who makes callers and runners; None: nobody looks."""
         return self._instrumentation
+
+    def middleware(self, function: MiddlewareT) -> MiddlewareT:
+        """Have `async def mw(ctx, call_next)` run round every attempt of workers that start from now on.
+
+        `await call_next()` executes the task, once, and gives its output; what the middleware returns is the
+        output of the attempt, and what it raises its failure. The first registered is outermost. On the
+        worker's loop, round sync tasks too. Not round `mock_run`.
+
+        Raises:
+            InvalidTask: it is not async, or takes something else.
+
+        """
+        check_middleware(function)
+        self._middleware.append(function)
+        return function
+
+    @property
+    def middlewares(self) -> tuple[Middleware, ...]:
+        """What has been registered, the outermost first."""
+        return tuple(self._middleware)
 
     @cached_property
     def runs(self) -> RunsClient:

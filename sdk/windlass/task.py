@@ -138,6 +138,11 @@ class Task:
         codec = self.form.output
         return check_size(codec.write_loose(value), codec.name)
 
+    def check_output(self, value: Any) -> Any:
+        """Give `value` back if it can travel: asked while dependencies are open, and middleware may replace it."""
+        self.encode_output(value)
+        return value
+
     def decode_output(self, output_json: bytes) -> Any:
         """Read an output by the function's return annotation. Raises SerializationError where it does not fit."""
         try:

@@ -22,7 +22,7 @@ class Attempts:
     def __init__(self, app: Windlass, slots: int = 4) -> None:
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
-        surroundings = Surroundings(overrides=app.dependency_overrides)
+        surroundings = Surroundings(middleware=app.middlewares, overrides=app.dependency_overrides)
         self.runner = Runner(app.tasks, slots, "worker-id", {"zone": "a"}, self._loop, self, surroundings)
         self.batches: list[list[Outcome]] = []
         self.outcomes: dict[str, Outcome] = {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, assert_type
 
 from pydantic import BaseModel
 
-from windlass import Context, Depends, Priority, TaskRunRef, Windlass, WindlassError, WorkflowRunRef
+from windlass import CallNext, Context, Depends, Priority, TaskRunRef, Windlass, WindlassError, WorkflowRunRef
 from windlass.model_task import ModelTask
 
 if TYPE_CHECKING:
@@ -103,6 +103,17 @@ assert_type(needing_model.mock_run(Image(url="a"), dependencies={"size": Size(2)
 assert_type(needing.run("a"), Size)
 assert_type(needing.mock_run("a", size=Size(2)), Size)
 app.dependency_overrides[get_size] = lambda: Size(3)
+
+
+@app.middleware
+async def timed(ctx: Context, call_next: CallNext) -> Any:
+    return await call_next()
+
+
+@app.middleware  # type: ignore[type-var]
+def not_async(ctx: Context, call_next: CallNext) -> int:
+    return 1
+
 
 assert_type(process_image, ModelTask[Image, Size, Coroutine[Any, Any, Size]])
 assert_type(bare_model, ModelTask[Image, Size, Coroutine[Any, Any, Size]])

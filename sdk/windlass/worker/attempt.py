@@ -39,6 +39,7 @@ class Attempt:
     __slots__ = (
         "_break_off",
         "_reports",
+        "answer",
         "asyncio_task",
         "context",
         "input_json",
@@ -74,6 +75,8 @@ class Attempt:
         self.thread: PoolThread[Attempt] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.timed_out = False
+        # Executes a sync task for the middleware that waits for it on the loop.
+        self.answer: Callable[[], None] | None = None
         self._reports = reports
         self._break_off: Callable[[], object] | None = None
         self.context = Context(assignment, worker_id, labels, self.log, self.cancel_self, lifespan)

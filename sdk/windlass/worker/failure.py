@@ -34,6 +34,7 @@ _OURS: Final = frozenset(
     {
         "contextlib",
         "windlass.held",
+        "windlass.middleware",
         "windlass.resolution",
         "windlass.task",
         "windlass.worker.runner",

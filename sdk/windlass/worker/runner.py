@@ -12,10 +12,13 @@ import asyncio
 import logging
 import sys
 from contextvars import Context as ContextVars
-from typing import TYPE_CHECKING, Any, Final
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from windlass.context import current
 from windlass.exceptions import PayloadTooLarge
+from windlass.middleware import wrap
 from windlass.resolution import call_on_loop, call_on_thread, hop_to
 from windlass.worker.attempt import Attempt
 from windlass.worker.failure import failure_of, timed_out, traceback_of, unknown_task
@@ -26,11 +29,13 @@ from windlass.worker.threads import PoolThread, TaskInterrupted, ThreadPool
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from windlass.dependency import Injection
+    from windlass.dependency import Injection, Plan
     from windlass.task import Task
     from windlass.v1 import dispatch_pb2, run_pb2
     from windlass.worker.attempt import Reports
     from windlass.worker.outcome import Outcome
+
+T = TypeVar("T")
 
 _log = logging.getLogger("windlass.worker")
 
@@ -133,7 +138,7 @@ class Runner:
     def _begin(self, attempt: Attempt) -> None:
         if attempt.timeout_ms:
             attempt.timer = self._loop.call_later(attempt.timeout_ms / 1000, self._time_out, attempt)
-        if attempt.task.is_async:
+        if attempt.task.is_async or self._surroundings.middleware:
             attempt.asyncio_task = _start_task(self._loop, self._run_on_loop(attempt), attempt.task.name)
         else:
             self._threads.submit(attempt)
@@ -147,7 +152,9 @@ class Runner:
         current.set(attempt.context)
         task = attempt.task
         try:
-            if task.injection is None:
+            if self._surroundings.middleware:
+                output = await self._run_inside_middleware(attempt)
+            elif task.injection is None:
                 value = await task.prepare(attempt.input_json, attempt.context)()
                 output = task.encode_output(value)
             else:
@@ -159,6 +166,39 @@ class Runner:
         if outcome is not None:
             self._report(outcome)
 
+    async def _run_inside_middleware(self, attempt: Attempt) -> bytes:
+        task = attempt.task
+
+        async def innermost() -> Any:
+            if not task.is_async:
+                return await self._answer_from_thread(attempt)
+            if task.injection is None:
+                return await task.prepare(attempt.input_json, attempt.context)()
+            value, call = task.prepare_injected(attempt.input_json, attempt.context)
+
+            async def call_and_check(injected: Mapping[str, Any]) -> Any:
+                return task.check_output(await call(injected))
+
+            return await call_on_loop(self._plan(task.injection), attempt.context, value, call_and_check)
+
+        return task.encode_output(await wrap(self._surroundings.middleware, attempt.context, innermost)())
+
+    async def _answer_from_thread(self, attempt: Attempt) -> Any:
+        answer: asyncio.Future[tuple[Any, BaseException | None]] = self._loop.create_future()
+        attempt.answer = partial(copy_context().run, self._answer, attempt, answer)
+        self._threads.submit(attempt)
+        try:
+            value, error = await answer
+        except asyncio.CancelledError:
+            attempt.interrupt()
+            raise
+        if error is not None:
+            raise error
+        return value
+
+    def _plan(self, injection: Injection) -> Plan:
+        return injection.plan(self._surroundings.overrides)
+
     async def _inject_on_loop(self, attempt: Attempt, injection: Injection) -> bytes:
         task = attempt.task
         value, call = task.prepare_injected(attempt.input_json, attempt.context)
@@ -167,7 +207,7 @@ class Runner:
             # While the dependencies are open: they can still roll back, and what loads lazily still loads.
             return task.encode_output(await call(injected))
 
-        return await call_on_loop(injection.plan(self._surroundings.overrides), attempt.context, value, call_and_write)
+        return await call_on_loop(self._plan(injection), attempt.context, value, call_and_write)
 
     def _report(self, outcome: Outcome) -> None:
         """Hand over with all that ends in this turn of the loop."""
@@ -244,7 +284,10 @@ class Runner:
     def _run_in_thread(self, attempt: Attempt, thread: PoolThread[Attempt]) -> None:
         if attempt.lease_id in self._attempts:
             attempt.thread = thread
-            ContextVars().run(self._run, attempt)
+            if attempt.answer is None:
+                ContextVars().run(self._run, attempt)
+            else:
+                attempt.answer()
 
     def _run(self, attempt: Attempt) -> None:
         current.set(attempt.context)
@@ -253,7 +296,7 @@ class Runner:
             if task.injection is None:
                 output = task.encode_output(task.prepare(attempt.input_json, attempt.context)())
             else:
-                output = self._inject_on_thread(attempt, task.injection)
+                output = self._inject_on_thread(attempt, task.injection, task.encode_output)
         except BaseException as error:  # noqa: BLE001 - a task's SystemExit is its failure, not ours
             outcome = self._raised(attempt, error)
         else:
@@ -261,14 +304,26 @@ class Runner:
         if outcome is not None:
             self._reports.finished([outcome])
 
-    def _inject_on_thread(self, attempt: Attempt, injection: Injection) -> bytes:
-        task = attempt.task
-        value, call = task.prepare_injected(attempt.input_json, attempt.context)
+    def _answer(self, attempt: Attempt, answer: asyncio.Future[tuple[Any, BaseException | None]]) -> None:
+        if answer.done():
+            return
+        task, value, error = attempt.task, None, None
+        try:
+            if task.injection is None:
+                value = task.prepare(attempt.input_json, attempt.context)()
+            else:
+                value = self._inject_on_thread(attempt, task.injection, task.check_output)
+        except BaseException as raised:  # noqa: BLE001 - raised again on the loop
+            error = raised
+        self._hand_over(_deliver, answer, value, error)
+
+    def _inject_on_thread(self, attempt: Attempt, injection: Injection, write: Callable[[Any], T]) -> T:
+        value, call = attempt.task.prepare_injected(attempt.input_json, attempt.context)
         return call_on_thread(
-            injection.plan(self._surroundings.overrides),
+            self._plan(injection),
             attempt.context,
             value,
-            lambda injected: task.encode_output(call(injected)),
+            lambda injected: write(call(injected)),
             hop_to(self._loop, attempt.waits_for),
         )
 
@@ -329,6 +384,11 @@ class Runner:
                 failure.message.partition("\n")[0],
             )
         return FailedAttempt(attempt.lease_id, attempt.run_id, failure)
+
+
+def _deliver(answer: asyncio.Future[tuple[Any, BaseException | None]], value: Any, error: BaseException | None) -> None:
+    if not answer.done():
+        answer.set_result((value, error))
 
 
 def _start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from windlass.middleware import Middleware
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -15,9 +17,11 @@ class Surroundings:
 
     Attributes:
         lifespan: what the worker's lifespan yielded.
+        middleware: the first is outermost.
         overrides: dependencies, and what stands in for them; a live view.
 
     """
 
     lifespan: Any = None
+    middleware: tuple[Middleware, ...] = ()
     overrides: Mapping[Callable[..., Any], Callable[..., Any]] = field(default_factory=dict)

@@ -145,7 +145,8 @@ class Worker:
         self._stream = Stream(session, self._app.config, self._ready.set)
         self._loop = loop
         forbid_sync_calls_on(loop)
-        surroundings = Surroundings(await self._open_lifespan(loop), self._app.dependency_overrides)
+        lifespan = await self._open_lifespan(loop)
+        surroundings = Surroundings(lifespan, self._app.middlewares, self._app.dependency_overrides)
         make = Runner if self._app.instrumentation is None else self._app.instrumentation.runner
         self._runner = make(tasks, self._slots, self.id, self._labels, loop, self._stream, surroundings)
         _log.info(
