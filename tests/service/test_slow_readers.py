@@ -66,12 +66,16 @@ def _submit(count: int, value: object = None) -> run_service_pb2.SessionRequest:
 
 
 async def _execute(engine: Engine, count: int) -> None:
-    """Completes so many runs with their inputs."""
+    """Completes so many runs with their inputs, as a worker that comes for them."""
     async with raw_worker(engine.workers, "t", slots=1000) as worker:
-        while count > 0:
-            assignments = await worker.assigned()
-            await worker.complete_all(assignments)
-            count -= len(assignments)
+        await _complete(worker, count)
+
+
+async def _complete(worker: RawWorker, count: int) -> None:
+    while count > 0:
+        assignments = await worker.assigned()
+        await worker.complete_all(assignments)
+        count -= len(assignments)
 
 
 async def _submit_all(door: Door, count: int) -> Any:
@@ -110,11 +114,12 @@ async def test_a_client_that_reads_nothing_is_cut_off_and_costs_little(engine_pa
             await asyncio.sleep(0.001)
 
     looking = asyncio.create_task(look())
-    await _execute(engine, 400)
-    async with asyncio.timeout(5):
-        other = await _submit_all(engine.door, 20)
-        await _execute(engine, 20)
-        assert len((await other.read()).results.results) > 0
+    async with raw_worker(engine.workers, "t", slots=1000) as worker:
+        await _complete(worker, 400)
+        async with asyncio.timeout(5):
+            other = await _submit_all(engine.door, 20)
+            await _complete(worker, 20)
+            assert len((await other.read()).results.results) > 0
     other.cancel()
     await aio_until(lambda: session not in engine.api._runs._sessions, "it is cut off")
     await looking

@@ -207,7 +207,7 @@ class RawWorker:
 
 @asynccontextmanager
 async def raw_worker(door: Door, *names: str, slots: int = 10) -> AsyncIterator[RawWorker]:
-    """A worker that has been welcomed; it drains at the end, so that it is forgotten at once."""
+    """A worker that has been welcomed. At the end its stream is cut: it may be taken for alive a moment longer."""
     worker = RawWorker(door, *names, slots=slots)
     await worker.connect()
     try:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[78=>])")
-# Takes the terminal, so that Ctrl-C is a signal there, and becomes the command.
+# Takes the terminal, so that Ctrl-C is a signal there, and becomes the command. What ignores the signal
+# itself, as a shell has its background jobs do, would hand that on.
 _ON_A_TERMINAL = """\
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
