@@ -116,11 +116,11 @@ async def test_submits_wait_in_the_client_while_the_store_takes_none(
                 written += 1
 
         writing = asyncio.create_task(write())
-        await aio_until(lambda: api._submits.held_bytes >= most, "its bound is reached")
+        await aio_until(lambda: api._unstored.bytes >= most, "its bound is reached")
         held = written
         assert held < 40
         unary = asyncio.create_task(door.submit(submission("t")))
-        assert api._submits.held_bytes < most + 3 * 1_100_000
+        assert api._unstored.bytes < most + 3 * 1_100_000
         gate.set()
         async with asyncio.timeout(60):
             answers = [await session.read() for _ in range(40)]
@@ -128,7 +128,7 @@ async def test_submits_wait_in_the_client_while_the_store_takes_none(
             await unary
         assert sorted(answer.request_id for answer in answers) == list(range(40))
         assert not [o for answer in answers for o in answer.submitted.outcomes if o.HasField("error") or o.duplicate]
-        assert api._submits.held_bytes == 0
+        assert api._unstored.bytes == 0
         session.cancel()
 
 

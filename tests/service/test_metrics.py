@@ -13,7 +13,8 @@ from tests.support.until import until
 from tests.support.worker_thread import running_worker
 from windlass import ClientConfig, Context, RetryPolicy, Windlass
 from windlass.exceptions import TaskRunError
-from windlass_core.http_door import MetricsGuard, is_loopback
+from windlass_core.domain.address import is_local
+from windlass_core.http_door import MetricsGuard
 from windlass_core.local import LocalCluster
 
 if TYPE_CHECKING:
@@ -136,4 +137,4 @@ def test_without_a_token_only_this_machine_sees_them(listen: str, token: None, s
 )
 def test_what_counts_as_this_machine(host: str, local: bool) -> None:
     """A name that might be anything does not."""
-    assert is_loopback(host) is local
+    assert is_local(f"{host}:8080") is local

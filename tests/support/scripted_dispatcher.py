@@ -79,7 +79,8 @@ class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
         self.answers_heartbeats = True
         #: What the answers to heartbeats that name them call lost.
         self.lost_leases: set[str] = set()
-        #: End every stream that is opened with this status.
+        #: End every stream that is opened with this status, once its Hello is here: where a stream ends while a
+        #: request is being written, gRPC for Python shows INTERNAL in place of the status.
         self.refuse: grpc.StatusCode | None = None
         #: When streams were refused, in seconds of the loop's clock.
         self.refused_at: list[float] = []
@@ -123,6 +124,7 @@ class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
         """Note requests, give answers."""
         metadata = await self._door.admit(context)
         if self.refuse is not None:
+            await anext(aiter(request_iterator), None)
             self.refused_at.append(asyncio.get_running_loop().time())
             self._changes.note()
             await context.abort(self.refuse, "refused")

@@ -27,7 +27,7 @@ from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import ShuttingDown, StoreUnavailable
 from windlass_core.http_door import Readiness
 from windlass_core.metrics import Metrics
-from windlass_core.pump import Backoff
+from windlass_core.pump import Backoff, Hold
 from windlass_core.service import Service
 from windlass_core.settings import ApiSettings
 
@@ -54,8 +54,9 @@ class Api(Service):
         self._definitions = DefinitionCache(self.shard.definitions)
         self._waiting = Waiting(self.shard, self.inc)
         self._following = Following(self.shard.runs, self.inc, self._waiting)
+        # What clients have submitted, and the store does not have yet.
+        self._unstored = Hold(settings.max_unstored_bytes)
         self._submits = self._make_submits()
-        self._submits.most_bytes = settings.max_unstored_bytes
         self._runs = RunService(
             self.shard.runs,
             self._submits,
@@ -77,7 +78,7 @@ class Api(Service):
         system_service_pb2_grpc.add_SystemServiceServicer_to_server(SystemService(self.shard), server)
 
     def _make_submits(self) -> Submits:
-        return Submits(self.shard, self.inc, self._definitions, self.observation.metrics)
+        return Submits(self.shard, self.inc, self._definitions, self._unstored, self.observation.metrics)
 
     @override
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:

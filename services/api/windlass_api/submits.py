@@ -21,7 +21,7 @@ from windlass_core.domain.errors import (
 )
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
 from windlass_core.metrics import Metrics
-from windlass_core.pump import Backoff, Pump
+from windlass_core.pump import Backoff, Hold, Pump
 from windlass_core.randomness import mint_ids
 from windlass_core.rpc.status import to_detail
 from windlass_core.store.runs import EAGER_RUNS, Submission
@@ -55,17 +55,17 @@ class Submits:
         shard: Shard,
         inc: str,
         definitions: DefinitionCache,
+        hold: Hold,
         metrics: Metrics | None = None,
     ) -> None:
-        # So much may be taken in and not be stored yet, and so much is.
-        self.most_bytes = 64 * 1024 * 1024
-        self.held_bytes = 0
-        self._freed = asyncio.Event()
+        self._hold = hold
         self._metrics = metrics or Metrics()
         self._shard = shard
         self._inc = inc
         self._definitions = definitions
-        self._pump: Pump[_Ticket] = Pump("submit", self._flush, count=lambda t: len(t.runs), size=lambda t: t.bytes)
+        self._pump: Pump[_Ticket] = Pump(
+            "submit", self._flush, count=lambda t: len(t.runs), size=lambda t: t.bytes, hold=hold
+        )
 
     async def run(self) -> None:
         """Stores for ever."""
@@ -73,9 +73,7 @@ class Submits:
 
     async def room(self) -> None:
         """Returns once there is room for more: whoever reads submits from a peer waits here before the next."""
-        while self.held_bytes >= self.most_bytes:
-            self._freed.clear()
-            await self._freed.wait()
+        await self._hold.room()
 
     async def drained(self) -> None:
         """Returns once all that was taken in has been stored or refused."""
@@ -107,7 +105,6 @@ class Submits:
                 watch(outcome.run_id)
         if ticket.runs:
             self._pump.put(ticket)
-            self.held_bytes += ticket.bytes
             await ticket.done
             self._count(submissions, ticket.outcomes)
         return ticket.outcomes
@@ -159,10 +156,8 @@ class Submits:
             else:
                 _fill_in(mine, verdicts)
             for ticket in mine:
-                self.held_bytes -= ticket.bytes
                 if not ticket.done.done():
                     ticket.done.set_result(None)
-        self._freed.set()
 
     async def _store(self, namespace: str, runs: list[Submission], give_up: float) -> dict[int, str]:
         """Tries until then, at least once: the run ids make repeating safe."""

@@ -12,6 +12,7 @@ from windlass_api.submits import Outcome, Submits
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.trace import recorded
 from windlass_core.metrics import Metrics
+from windlass_core.pump import Hold
 from windlass_core.store.shard import Shard
 from windlass_core.tracing import Tracing
 
@@ -23,16 +24,16 @@ class TracedApi(Api):
     def _make_submits(self) -> Submits:
         tracing = self.observation.tracing
         assert tracing is not None  # noqa: S101 — this class is chosen where traces are asked for
-        return TracedSubmits(tracing, self.shard, self.inc, self._definitions, self.observation.metrics)
+        return TracedSubmits(tracing, self.shard, self.inc, self._definitions, self._unstored, self.observation.metrics)
 
 
 class TracedSubmits(Submits):
     """Submits that tell when they have been stored: one span per trace context in a message."""
 
     def __init__(
-        self, tracing: Tracing, shard: Shard, inc: str, definitions: DefinitionCache, metrics: Metrics
+        self, tracing: Tracing, shard: Shard, inc: str, definitions: DefinitionCache, hold: Hold, metrics: Metrics
     ) -> None:
-        super().__init__(shard, inc, definitions, metrics)
+        super().__init__(shard, inc, definitions, hold, metrics)
         self._tracing = tracing
 
     @override

@@ -2,7 +2,6 @@
 
 import contextlib
 import hmac
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from typing_extensions import override
 
+from windlass_core.domain.address import is_local
 from windlass_core.metrics import CONTENT_TYPE
 from windlass_core.rpc.server import BindRefused
 
@@ -35,7 +35,7 @@ class MetricsGuard:
 
     def __init__(self, listen: str, token: SecretStr | None) -> None:
         self._token = token.get_secret_value() if token is not None else ""
-        self._is_local = is_loopback(listen.rpartition(":")[0])
+        self._is_local = is_local(listen)
 
     def refusal(self, request: Request) -> Response | None:
         """Why not, None where they may."""
@@ -47,16 +47,6 @@ class MetricsGuard:
         if self._is_local:
             return None
         return PlainTextResponse("metrics are served to this machine alone unless WINDLASS_METRICS_TOKEN is set\n", 403)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def build_app(

@@ -5,13 +5,13 @@ docs/settings.md is generated from here.
 """
 
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from windlass_core.domain.address import is_local
 from windlass_core.store.connection import SCHEMES, TLS_SCHEMES, redact
 from windlass_core.tls import ServerTls, StoreTls
 
@@ -28,19 +28,6 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 OptionalFile = Annotated[Path | None, BeforeValidator(lambda value: value or None)]
 
 _HTTP = "host:port for HTTP: health and metrics"
-
-
-def is_local(listen: str) -> bool:
-    """Whether only this machine can reach the address: loopback, or a Unix socket."""
-    if listen.startswith("unix:"):
-        return True
-    host = listen.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:  # a name may lead anywhere
-        return False
 
 
 class SettingsRefused(Exception):

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
@@ -108,6 +108,20 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
+@asynccontextmanager
+async def _told(context: grpc.aio.ServicerContext[Any, Any], method: str) -> AsyncIterator[None]:
+    """Errors become statuses; any other exception is logged, and the caller hears that the engine failed."""
+    try:
+        yield
+    except errors.EngineError as error:
+        await abort(context, error)
+    except Exception:
+        if context.done():
+            raise
+        _log.exception("call failed", method=method)
+        await context.abort(Code.INTERNAL, "the engine failed at this call; its log says why")
+
+
 def _see_it_read(context: grpc.aio.ServicerContext[Any, Any]) -> None:
     """A peer that does not read its answer may not hold it, and its call, for as long as it likes."""
     timer = asyncio.get_running_loop().call_later(UNREAD_ANSWER_S, cut_off, context.peer())
@@ -133,16 +147,8 @@ def streaming(
 
     @functools.wraps(handler)
     async def handle(self: P, request: Q, context: grpc.aio.ServicerContext[Q, R]) -> None:
-        try:
-            async with aclosing(handler(self, request, context)) as responses:
-                await Outlet(context, self.unread_s).write_all(responses)
-        except errors.EngineError as error:
-            await abort(context, error)
-        except Exception:
-            if context.done():
-                raise
-            _log.exception("call failed", method=handler.__name__)
-            await context.abort(Code.INTERNAL, "the engine failed at this call; its log says why")
+        async with _told(context, handler.__name__), aclosing(handler(self, request, context)) as responses:
+            await Outlet(context, self.unread_s).write_all(responses)
 
     return handle  # type: ignore[return-value]  # gRPC takes both kinds, the stubs know the other one
 
@@ -154,15 +160,8 @@ def unary(
 
     @functools.wraps(handler)
     async def handle(self: S, request: Q, context: grpc.aio.ServicerContext[Q, R]) -> R:
-        try:
+        async with _told(context, handler.__name__):
             response = await handler(self, request, context)
-        except errors.EngineError as error:
-            await abort(context, error)
-        except Exception:
-            if context.done():
-                raise
-            _log.exception("call failed", method=handler.__name__)
-            await context.abort(Code.INTERNAL, "the engine failed at this call; its log says why")
         _see_it_read(context)
         return response
 
