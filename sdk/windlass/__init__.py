@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from windlass.context import Context as Context
     from windlass.dependency import Depends as Depends
     from windlass.empty_model import EmptyModel as EmptyModel
+    from windlass.exceptions import AlreadyExists as AlreadyExists
     from windlass.exceptions import ApiUnreachable as ApiUnreachable
     from windlass.exceptions import BatchRefused as BatchRefused
     from windlass.exceptions import ClientClosed as ClientClosed
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from windlass.exceptions import MissingScope as MissingScope
     from windlass.exceptions import NoDispatcher as NoDispatcher
     from windlass.exceptions import NonRetryableException as NonRetryableException
+    from windlass.exceptions import NotFound as NotFound
     from windlass.exceptions import PayloadTooLarge as PayloadTooLarge
     from windlass.exceptions import ProtocolError as ProtocolError
     from windlass.exceptions import ResultTimeout as ResultTimeout

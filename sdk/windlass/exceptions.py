@@ -11,6 +11,8 @@ WindlassError
 ├── UnknownTask (LookupError)        nobody has registered a task of that name
 ├── UnknownRun (LookupError)         no run of that id
 ├── UnknownWorker (LookupError)      no worker of that id
+├── AlreadyExists                    a name or an idempotency key belongs to something else
+├── NotFound (LookupError)           nothing of that name or id
 ├── RunIdTaken                       the run id belongs to a run with another content
 ├── BatchRefused                     some of the runs of a batch were refused
 ├── ApiUnreachable                   no connection to the api
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from windlass.v1 import error_pb2, run_pb2
 
 __all__ = [
+    "AlreadyExists",
     "ApiUnreachable",
     "BatchRefused",
     "ClientClosed",
@@ -59,6 +62,7 @@ __all__ = [
     "MissingScope",
     "NoDispatcher",
     "NonRetryableException",
+    "NotFound",
     "PayloadTooLarge",
     "ProtocolError",
     "ResultTimeout",
@@ -152,6 +156,32 @@ class UnknownRun(WindlassError, LookupError):
 
 class UnknownWorker(WindlassError, LookupError):
     """The namespace has no worker of that id."""
+
+
+class AlreadyExists(WindlassError):
+    """A name, or an idempotency key, belongs to something with another content.
+
+    Attributes:
+        field: the field at fault as a path, or "".
+
+    """
+
+    def __init__(self, message: str = "", *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NotFound(WindlassError, LookupError):
+    """The namespace has nothing of that name or id.
+
+    Attributes:
+        field: the field at fault as a path, or "".
+
+    """
+
+    def __init__(self, message: str = "", *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class RunIdTaken(WindlassError):
@@ -409,6 +439,8 @@ _BY_REASON: dict[int, Callable[[error_pb2.ErrorDetail], WindlassError]] = {
     15: lambda detail: Unauthorized(detail.message, why="expired"),
     16: lambda detail: Unauthorized(detail.message, why="revoked"),
     17: lambda detail: MissingScope(detail.message, scopes=_scopes(detail)),
+    18: lambda detail: AlreadyExists(detail.message, field=detail.field),
+    19: lambda detail: NotFound(detail.message, field=detail.field),
     20: lambda detail: SlowReader(detail.message, retry_after=_seconds(detail)),
     21: lambda detail: EngineBusy(detail.message, retry_after=_seconds(detail), limit=detail.limit),
 }

@@ -10,9 +10,9 @@ import pytest
 from tests.support.world import NAMESPACE, World, flow_of
 from windlass_core.domain.phase import Phase
 from windlass_core.randomness import mint_ids
+from windlass_core.store.runs import Submission
 
 if TYPE_CHECKING:
-    from windlass_core.store.runs import Submission
     from windlass_core.store.shard import Shard
 
 
@@ -141,8 +141,7 @@ async def test_what_is_given_back_is_the_oldest_over_all_flows(world: World) -> 
     first, second, third = runs = world.mint(3)
     queues = ("busy", "other", "busy")
     batch: list[Submission] = [
-        (run, b"spec", flow_of(queue=queue), 2, "v1", 0, 0, 0, False, "", "")
-        for run, queue in zip(runs, queues, strict=True)
+        Submission(run, b"spec", flow_of(queue=queue), 2, "v1") for run, queue in zip(runs, queues, strict=True)
     ]
     await world.shard.runs.submit(NAMESPACE, "a1", [], batch)
     await world.match()

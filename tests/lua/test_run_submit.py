@@ -10,14 +10,14 @@ from tests.support.world import NAMESPACE, flow_of
 from windlass_core.domain.errors import StoreFull
 from windlass_core.domain.phase import Phase
 from windlass_core.randomness import mint_ids
+from windlass_core.store.runs import Submission
 
 if TYPE_CHECKING:
     from tests.support.world import World
-    from windlass_core.store.runs import Submission
 
 
 def _submission(run: str, *, spec: bytes = b"spec", flow: str = "", wait: bool = False) -> Submission:
-    return (run, spec, flow or flow_of(), 2, "v1", 0, 0, 0, wait, "", "")
+    return Submission(run, spec, flow or flow_of(), 2, "v1", wait=wait)
 
 
 async def test_a_run_waits_in_its_lane(world: World) -> None:
@@ -40,8 +40,7 @@ async def test_a_thousand_runs_are_stored_at_once(world: World) -> None:
     """The largest batch, over several tasks, queues and levels."""
     ids = world.mint(1000)
     batch: list[Submission] = [
-        (run, b"spec", flow_of(f"t{i % 5}", f"q{i % 3}"), 1 + i % 4, "v1", 0, 0, 0, False, "", "")
-        for i, run in enumerate(ids)
+        Submission(run, b"spec", flow_of(f"t{i % 5}", f"q{i % 3}"), 1 + i % 4, "v1") for i, run in enumerate(ids)
     ]
     assert await world.shard.runs.submit(NAMESPACE, "a1", [], batch) == (0, {})
     s = await world.look()
@@ -237,7 +236,7 @@ async def test_the_id_of_another_namespaces_run_is_taken(world: World) -> None:
     (run,) = await world.submit(1, namespace="acme")
     before = (await world.look()).values["r:" + run]
     flow = flow_of(namespace="evil")
-    same = (run, b"spec", flow, 2, "v1", 0, 0, 0, True, "", "")
+    same = Submission(run, b"spec", flow, 2, "v1", wait=True)
     _epoch, verdicts = await world.shard.runs.submit("evil", "a1", [], [same])
     assert verdicts == {0: "taken"}
     assert (await world.look()).values["r:" + run] == before

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.world import NAMESPACE, flow_of
 from windlass_core.domain.phase import Phase
+from windlass_core.store.runs import Submission
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -79,7 +80,7 @@ async def test_a_flow_that_comes_back_is_served(world: World) -> None:
 async def test_a_duplicate_does_not_count_for_its_flow(world: World) -> None:
     """The answer was lost, and the run submitted again."""
     (run,) = await world.submit()
-    same = (run, b"spec", flow_of(), 2, "v1", 0, 0, 0, False, "", "")
+    same = Submission(run, b"spec", flow_of(), 2, "v1")
     await world.shard.runs.submit(NAMESPACE, "a1", [], [same, same])
     await world.cancel(run)
     await world.shard.runs.expire(-1, 100)

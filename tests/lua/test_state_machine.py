@@ -25,6 +25,7 @@ from typing_extensions import override
 from tests.support.oracle import HELD, ModelRun, ModelWorker, Oracle
 from tests.support.world import NAMESPACE, World
 from windlass_core.domain.phase import Phase
+from windlass_core.store.runs import Submission
 from windlass_core.store.shard import Shard
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ class Scripts(RuleBasedStateMachine):
         """The answer was lost."""
         if run in self._oracle.runs:
             stored = self._do(self._shard.runs.get(NAMESPACE, [run]))[0]
-            same = (run, stored.spec, stored.flow, 1, "v2", 0, 0, 0, False, "", "")
+            same = Submission(run, stored.spec, stored.flow, 1, "v2")
             assert self._do(self._shard.runs.submit(NAMESPACE, "a1", [], [same]))[1] == {0: "duplicate"}
 
     @precondition(lambda self: self._waits(Phase.SCHEDULED, Phase.BACKOFF) or self._oracle.timers_wait())

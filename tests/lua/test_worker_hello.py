@@ -8,11 +8,11 @@ import pytest
 
 from tests.support.world import NAMESPACE, flow_of
 from windlass_core.domain.phase import Phase
+from windlass_core.store.runs import Submission
 from windlass_core.store.workers import Enrolment
 
 if TYPE_CHECKING:
     from tests.support.world import World
-    from windlass_core.store.runs import Submission
 
 
 async def test_a_new_worker_has_nothing_and_takes_work(world: World) -> None:
@@ -38,8 +38,7 @@ async def test_very_many_flows_are_made_known_in_pages(world: World) -> None:
     runs = world.mint(2_000)
     for first in range(0, 2_000, 1_000):
         batch: list[Submission] = [
-            (run, b"spec", flow_of(queue=f"tenant-{run}"), 2, "v1", 0, 0, 0, False, "", "")
-            for run in runs[first : first + 1_000]
+            Submission(run, b"spec", flow_of(queue=f"tenant-{run}"), 2, "v1") for run in runs[first : first + 1_000]
         ]
         await world.shard.runs.submit(NAMESPACE, "a1", [], batch)
     await world.connect(slots=3_000)
@@ -55,7 +54,7 @@ async def test_very_many_flows_are_made_known_in_pages(world: World) -> None:
 async def test_a_group_that_goes_in_the_midst_leaves_nothing(world: World) -> None:
     """Before it has come to know all of its flows."""
     batch: list[Submission] = [
-        (run, b"spec", flow_of(queue=f"tenant-{run}"), 2, "v1", 0, 0, 0, False, "", "") for run in world.mint(1_000)
+        Submission(run, b"spec", flow_of(queue=f"tenant-{run}"), 2, "v1") for run in world.mint(1_000)
     ]
     await world.shard.runs.submit(NAMESPACE, "a1", [], batch)
     await world.connect()

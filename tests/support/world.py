@@ -13,6 +13,7 @@ from tests.support.audit import audit, check_steps
 from tests.support.snapshot import Snapshot, take
 from windlass_core.domain.names import flow_name, mint_run_id
 from windlass_core.randomness import mint_ids
+from windlass_core.store.runs import Submission
 from windlass_core.store.scripts import unpack
 from windlass_core.store.workers import Enrolled, Enrolment
 from windlass_dispatcher.attempt import Attempt, to_attempt
@@ -86,6 +87,7 @@ class World:
         spec: bytes = b"spec",
         trace: str = "",
         leases: int = 0,
+        more: dict[str, Any] | None = None,
     ) -> list[str]:
         """Submits runs alike and gives their ids. `api` waits for them; `leases` match at once."""
         runs = list(ids) if ids is not None else self.mint(count)
@@ -94,7 +96,10 @@ class World:
             namespace,
             api or "a1",
             mint_ids(leases),
-            [(r, spec, flow, level, "v1", delay_ms, expires_ms, timeout_ms, bool(api), parent, trace) for r in runs],
+            [
+                Submission(r, spec, flow, level, "v1", delay_ms, expires_ms, timeout_ms, bool(api), parent, trace, more)
+                for r in runs
+            ],
         )
         assert not verdicts
         return runs

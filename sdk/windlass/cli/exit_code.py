@@ -33,6 +33,7 @@ _BY_ERROR: Final[tuple[tuple[type[exceptions.WindlassError], ExitCode], ...]] = 
     (exceptions.UnknownTask, ExitCode.UNKNOWN),
     (exceptions.UnknownRun, ExitCode.UNKNOWN),
     (exceptions.UnknownWorker, ExitCode.UNKNOWN),
+    (exceptions.NotFound, ExitCode.UNKNOWN),
     (exceptions.TaskRunError, ExitCode.RUN_FAILED),
     (exceptions.RunCancelled, ExitCode.RUN_CANCELLED),
     (exceptions.ResultTimeout, ExitCode.TIMED_OUT),

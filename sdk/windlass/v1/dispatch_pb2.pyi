@@ -21,6 +21,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Crash:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CrashEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Crash.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CRASH_UNSPECIFIED: _Crash.ValueType  # 0
+    """It said so itself."""
+    CRASH_ALONE: _Crash.ValueType  # 1
+    """The process that executed it died, and it was the only one there: a crash is charged, the third one
+    ends the run.
+    """
+    CRASH_AMONG_OTHERS: _Crash.ValueType  # 2
+    """The process died with others in it: it is tried again, by itself, and nothing is charged."""
+
+class Crash(_Crash, metaclass=_CrashEnumTypeWrapper):
+    """How an attempt ended that could not say so itself."""
+
+CRASH_UNSPECIFIED: Crash.ValueType  # 0
+"""It said so itself."""
+CRASH_ALONE: Crash.ValueType  # 1
+"""The process that executed it died, and it was the only one there: a crash is charged, the third one
+ends the run.
+"""
+CRASH_AMONG_OTHERS: Crash.ValueType  # 2
+"""The process died with others in it: it is tried again, by itself, and nothing is charged."""
+Global___Crash: _TypeAlias = Crash  # noqa: Y015
+
 class _ReportOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -79,6 +107,26 @@ class Hello(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class SlotPoolsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     WORKER_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     SDK_FIELD_NUMBER: _builtins.int
@@ -89,6 +137,7 @@ class Hello(_message.Message):
     WORKFLOWS_FIELD_NUMBER: _builtins.int
     HELD_LEASE_IDS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    SLOT_POOLS_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """Random, minted when the worker process starts; outlives its connections. 16 to 64 letters,
     digits or dashes.
@@ -119,6 +168,10 @@ class Hello(_message.Message):
     def held_lease_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Leases that it holds: executing, or finished and not yet acknowledged."""
 
+    @_builtins.property
+    def slot_pools(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Slots by pool, beside `slots`, which are the pool "default". At most 20 pools of 1 to 100,000."""
+
     def __init__(
         self,
         *,
@@ -132,10 +185,11 @@ class Hello(_message.Message):
         workflows: _abc.Iterable[_workflow_pb2.WorkflowDefinition] | None = ...,
         held_lease_ids: _abc.Iterable[_builtins.str] | None = ...,
         draining: _builtins.bool = ...,
+        slot_pools: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "held_lease_ids", b"held_lease_ids", "host", b"host", "labels", b"labels", "name", b"name", "queues", b"queues", "sdk", b"sdk", "slots", b"slots", "worker_id", b"worker_id", "workflows", b"workflows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "held_lease_ids", b"held_lease_ids", "host", b"host", "labels", b"labels", "name", b"name", "queues", b"queues", "sdk", b"sdk", "slot_pools", b"slot_pools", "slots", b"slots", "worker_id", b"worker_id", "workflows", b"workflows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +289,8 @@ class Assignment(_message.Message):
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
+    SOFT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    ISOLATED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Run and, for a workflow of one task, task run."""
     lease_id: _builtins.str
@@ -253,6 +309,10 @@ class Assignment(_message.Message):
     """The run was accepted, in milliseconds since 1970 UTC."""
     cancel_requested: _builtins.bool
     """Cancelling was asked for already: report it failed or completed without starting it."""
+    soft_timeout_ms: _builtins.int
+    """Tell the task, inside, after this long, in milliseconds. 0: not at all."""
+    isolated: _builtins.bool
+    """It was with others in a process that died: execute it in one where it is alone."""
     @_builtins.property
     def spec(self) -> _run_pb2.RunSpec:
         """As the caller sent it: the input is in here."""
@@ -274,10 +334,12 @@ class Assignment(_message.Message):
         created_at_ms: _builtins.int = ...,
         cancel_requested: _builtins.bool = ...,
         failures: _abc.Iterable[_run_pb2.Failure] | None = ...,
+        soft_timeout_ms: _builtins.int = ...,
+        isolated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "execution_timeout_ms", b"execution_timeout_ms", "failures", b"failures", "lease_id", b"lease_id", "max_attempts", b"max_attempts", "run_id", b"run_id", "spec", b"spec", "task_name", b"task_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "execution_timeout_ms", b"execution_timeout_ms", "failures", b"failures", "isolated", b"isolated", "lease_id", b"lease_id", "max_attempts", b"max_attempts", "run_id", b"run_id", "soft_timeout_ms", b"soft_timeout_ms", "spec", b"spec", "task_name", b"task_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -294,6 +356,7 @@ class Report(_message.Message):
     ACCEPTED_LEASE_IDS_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    REFRESHED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted_lease_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """These leases have arrived and will be executed."""
@@ -306,20 +369,55 @@ class Report(_message.Message):
     def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Failed]:
         """Ended with a failure."""
 
+    @_builtins.property
+    def refreshed(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeoutRefresh]:
+        """Attempts whose execution timeout begins anew; said again after each Welcome for what is held."""
+
     def __init__(
         self,
         *,
         accepted_lease_ids: _abc.Iterable[_builtins.str] | None = ...,
         completed: _abc.Iterable[Global___Completed] | None = ...,
         failed: _abc.Iterable[Global___Failed] | None = ...,
+        refreshed: _abc.Iterable[Global___TimeoutRefresh] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_lease_ids", b"accepted_lease_ids", "completed", b"completed", "failed", b"failed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_lease_ids", b"accepted_lease_ids", "completed", b"completed", "failed", b"failed", "refreshed", b"refreshed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class TimeoutRefresh(_message.Message):
+    """An attempt has asked for more time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    """The lease."""
+    run_id: _builtins.str
+    """The run."""
+    execution_timeout_ms: _builtins.int
+    """From now on it may execute this long, in milliseconds."""
+    def __init__(
+        self,
+        *,
+        lease_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        execution_timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_timeout_ms", b"execution_timeout_ms", "lease_id", b"lease_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeoutRefresh: _TypeAlias = TimeoutRefresh  # noqa: Y015
 
 @_typing.final
 class Completed(_message.Message):
@@ -361,6 +459,7 @@ class Failed(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     RELEASED_FIELD_NUMBER: _builtins.int
+    CRASH_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """The lease."""
     run_id: _builtins.str
@@ -369,6 +468,8 @@ class Failed(_message.Message):
     """It was handed back unfinished because the worker is leaving: goes back to its queue, and no
     retry is charged.
     """
+    crash: Global___Crash.ValueType
+    """It did not end by itself: the process that had it did."""
     @_builtins.property
     def failure(self) -> _run_pb2.Failure:
         """Type, message, traceback and non_retryable; the engine fills in the rest."""
@@ -380,10 +481,11 @@ class Failed(_message.Message):
         run_id: _builtins.str = ...,
         failure: _run_pb2.Failure | None = ...,
         released: _builtins.bool = ...,
+        crash: Global___Crash.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "lease_id", b"lease_id", "released", b"released", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crash", b"crash", "failure", b"failure", "lease_id", b"lease_id", "released", b"released", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -550,6 +652,62 @@ class TaskLog(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskLog: _TypeAlias = TaskLog  # noqa: Y015
+
+@_typing.final
+class Progresses(_message.Message):
+    """What tasks say of how far they are. Not acknowledged; only the newest of each attempt counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progresses(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskProgress]:
+        """At most one for each lease."""
+
+    def __init__(
+        self,
+        *,
+        progresses: _abc.Iterable[Global___TaskProgress] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progresses", b"progresses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Progresses: _TypeAlias = Progresses  # noqa: Y015
+
+@_typing.final
+class TaskProgress(_message.Message):
+    """How far one attempt is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    lease_id: _builtins.str
+    """The attempt's lease; what comes from a lease that is not this worker's is dropped."""
+    @_builtins.property
+    def progress(self) -> _run_pb2.Progress:
+        """What the task said."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        lease_id: _builtins.str = ...,
+        progress: _run_pb2.Progress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id", "progress", b"progress", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskProgress: _TypeAlias = TaskProgress  # noqa: Y015
 
 @_typing.final
 class Draining(_message.Message):

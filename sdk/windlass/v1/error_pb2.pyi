@@ -62,6 +62,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The token has been revoked."""
     ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 17
     """The token does not allow this; `missing_scopes` names what would."""
+    ERROR_REASON_ALREADY_EXISTS: _ErrorReason.ValueType  # 18
+    """There is one of that name, or under that idempotency key, with another content."""
+    ERROR_REASON_NOT_FOUND: _ErrorReason.ValueType  # 19
+    """The namespace has none of that name or id; `field` tells of what."""
     ERROR_REASON_SLOW_READER: _ErrorReason.ValueType  # 20
     """The caller did not read what it was sent, and was cut off: connect again, and ask for what is
     still wanted.
@@ -108,6 +112,10 @@ ERROR_REASON_TOKEN_REVOKED: ErrorReason.ValueType  # 16
 """The token has been revoked."""
 ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 17
 """The token does not allow this; `missing_scopes` names what would."""
+ERROR_REASON_ALREADY_EXISTS: ErrorReason.ValueType  # 18
+"""There is one of that name, or under that idempotency key, with another content."""
+ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 19
+"""The namespace has none of that name or id; `field` tells of what."""
 ERROR_REASON_SLOW_READER: ErrorReason.ValueType  # 20
 """The caller did not read what it was sent, and was cut off: connect again, and ask for what is
 still wanted.

@@ -122,6 +122,11 @@ class RunSpec(_message.Message):
     CHILD_KEY_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     TRACESTATE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    RUN_AT_MS_FIELD_NUMBER: _builtins.int
+    CRON_ID_FIELD_NUMBER: _builtins.int
+    TICK_MS_FIELD_NUMBER: _builtins.int
     workflow_name: _builtins.str
     """Name of a registered workflow."""
     input_json: _builtins.bytes
@@ -146,9 +151,25 @@ class RunSpec(_message.Message):
     """W3C trace context of the submit; empty when not traced."""
     tracestate: _builtins.str
     """W3C trace state that belongs to traceparent."""
+    run_at_ms: _builtins.int
+    """Earliest start as a time, in milliseconds since 1970 UTC; until then it is a scheduled run. Not
+    together with delay_ms. 0: none. A time that has passed: at once.
+    """
+    cron_id: _builtins.str
+    """Set by the engine: the cron that made it, and the tick in milliseconds since 1970 UTC."""
+    tick_ms: _builtins.int
+    """See cron_id."""
     @_builtins.property
     def retry(self) -> _workflow_pb2.RetryPolicy:
         """In place of the definition's policy."""
+
+    @_builtins.property
+    def idempotency(self) -> Global___Idempotency:
+        """One run for all submits with this key. Unset: the definition's."""
+
+    @_builtins.property
+    def placement(self) -> Global___Placement:
+        """Which workers get it, besides what the definition asks for."""
 
     def __init__(
         self,
@@ -165,14 +186,89 @@ class RunSpec(_message.Message):
         child_key: _builtins.str = ...,
         traceparent: _builtins.str = ...,
         tracestate: _builtins.str = ...,
+        idempotency: Global___Idempotency | None = ...,
+        placement: Global___Placement | None = ...,
+        run_at_ms: _builtins.int = ...,
+        cron_id: _builtins.str = ...,
+        tick_ms: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["retry", b"retry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["idempotency", b"idempotency", "placement", b"placement", "retry", b"retry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["child_key", b"child_key", "delay_ms", b"delay_ms", "expires_ms", b"expires_ms", "input_json", b"input_json", "metadata_json", b"metadata_json", "parent_task_run_id", b"parent_task_run_id", "priority", b"priority", "queue", b"queue", "retry", b"retry", "traceparent", b"traceparent", "tracestate", b"tracestate", "workflow_name", b"workflow_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["child_key", b"child_key", "cron_id", b"cron_id", "delay_ms", b"delay_ms", "expires_ms", b"expires_ms", "idempotency", b"idempotency", "input_json", b"input_json", "metadata_json", b"metadata_json", "parent_task_run_id", b"parent_task_run_id", "placement", b"placement", "priority", b"priority", "queue", b"queue", "retry", b"retry", "run_at_ms", b"run_at_ms", "tick_ms", b"tick_ms", "traceparent", b"traceparent", "tracestate", b"tracestate", "workflow_name", b"workflow_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunSpec: _TypeAlias = RunSpec  # noqa: Y015
+
+@_typing.final
+class Idempotency(_message.Message):
+    """A user's own key against doubled work, whoever submits. Keys are the workflow's own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    WINDOW_MS_FIELD_NUMBER: _builtins.int
+    UNTIL_TERMINAL_FIELD_NUMBER: _builtins.int
+    ON_CONFLICT_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """1 to 500 bytes."""
+    window_ms: _builtins.int
+    """How long after the submit it counts, in milliseconds. 0: 24 hours."""
+    until_terminal: _builtins.bool
+    """It counts until the run has ended, and not for a time."""
+    on_conflict: _workflow_pb2.IdempotencyConflict.ValueType
+    """What a further submit finds."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        window_ms: _builtins.int = ...,
+        until_terminal: _builtins.bool = ...,
+        on_conflict: _workflow_pb2.IdempotencyConflict.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "on_conflict", b"on_conflict", "until_terminal", b"until_terminal", "window_ms", b"window_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Idempotency: _TypeAlias = Idempotency  # noqa: Y015
+
+@_typing.final
+class Placement(_message.Message):
+    """Which workers get a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESIRED_LABELS_FIELD_NUMBER: _builtins.int
+    DESIRED_WORKER_ID_FIELD_NUMBER: _builtins.int
+    STICKY_FIELD_NUMBER: _builtins.int
+    STRICTNESS_FIELD_NUMBER: _builtins.int
+    desired_worker_id: _builtins.str
+    """This worker: as a sticky run would have it. Unspecified stickiness is HARD here."""
+    sticky: _builtins.bool
+    """The worker of the parent task run, as the parent's definition says where this is unspecified."""
+    strictness: _workflow_pb2.Sticky.ValueType
+    """How strictly desired_worker_id or sticky is meant."""
+    @_builtins.property
+    def desired_labels(self) -> _containers.RepeatedCompositeFieldContainer[_workflow_pb2.DesiredLabel]:
+        """In place of the definition's desired labels of the same names."""
+
+    def __init__(
+        self,
+        *,
+        desired_labels: _abc.Iterable[_workflow_pb2.DesiredLabel] | None = ...,
+        desired_worker_id: _builtins.str = ...,
+        sticky: _builtins.bool = ...,
+        strictness: _workflow_pb2.Sticky.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired_labels", b"desired_labels", "desired_worker_id", b"desired_worker_id", "sticky", b"sticky", "strictness", b"strictness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Placement: _TypeAlias = Placement  # noqa: Y015
 
 @_typing.final
 class Failure(_message.Message):
@@ -230,6 +326,36 @@ class Failure(_message.Message):
 Global___Failure: _TypeAlias = Failure  # noqa: Y015
 
 @_typing.final
+class Progress(_message.Message):
+    """How far an attempt has come, as the task itself says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    done: _builtins.float
+    """Done so far, in units of the task's own."""
+    total: _builtins.float
+    """Out of; 0 where nobody knows."""
+    message: _builtins.str
+    """For people; at most 1,000 characters."""
+    def __init__(
+        self,
+        *,
+        done: _builtins.float = ...,
+        total: _builtins.float = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "message", b"message", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Progress: _TypeAlias = Progress  # noqa: Y015
+
+@_typing.final
 class Run(_message.Message):
     """A run as the engine keeps it."""
 
@@ -250,6 +376,8 @@ class Run(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    REPLAYS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUIDv7, minted by the caller or, where it left it out, by the api."""
     workflow_version: _builtins.str
@@ -276,6 +404,8 @@ class Run(_message.Message):
     """Whether somebody has asked to cancel it."""
     cancel_reason: _builtins.str
     """Why it was cancelled, for people."""
+    replays: _builtins.int
+    """How often it was replayed after an end."""
     @_builtins.property
     def spec(self) -> Global___RunSpec:
         """What was asked for."""
@@ -283,6 +413,10 @@ class Run(_message.Message):
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Failure]:
         """Each failed attempt, oldest first. Left out of lists."""
+
+    @_builtins.property
+    def progress(self) -> Global___Progress:
+        """What the last attempt has told of itself; unset before it has."""
 
     def __init__(
         self,
@@ -302,10 +436,12 @@ class Run(_message.Message):
         worker_id: _builtins.str = ...,
         cancel_requested: _builtins.bool = ...,
         cancel_reason: _builtins.str = ...,
+        progress: Global___Progress | None = ...,
+        replays: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "failures", b"failures", "finished_at_ms", b"finished_at_ms", "output_json", b"output_json", "phase", b"phase", "ready_at_ms", b"ready_at_ms", "run_id", b"run_id", "spec", b"spec", "started_at_ms", b"started_at_ms", "status", b"status", "worker_id", b"worker_id", "workflow_version", b"workflow_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "failures", b"failures", "finished_at_ms", b"finished_at_ms", "output_json", b"output_json", "phase", b"phase", "progress", b"progress", "ready_at_ms", b"ready_at_ms", "replays", b"replays", "run_id", b"run_id", "spec", b"spec", "started_at_ms", b"started_at_ms", "status", b"status", "worker_id", b"worker_id", "workflow_version", b"workflow_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -367,6 +503,7 @@ class RunState(_message.Message):
     FINISHED_AT_MS_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run."""
     workflow_name: _builtins.str
@@ -389,6 +526,10 @@ class RunState(_message.Message):
     def failure(self) -> Global___Failure:
         """The last failure when FAILED, without its traceback."""
 
+    @_builtins.property
+    def progress(self) -> Global___Progress:
+        """What the last attempt has told of itself; unset before it has."""
+
     def __init__(
         self,
         *,
@@ -402,10 +543,11 @@ class RunState(_message.Message):
         finished_at_ms: _builtins.int = ...,
         failure: Global___Failure | None = ...,
         cancel_reason: _builtins.str = ...,
+        progress: Global___Progress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "created_at_ms", b"created_at_ms", "failure", b"failure", "finished_at_ms", b"finished_at_ms", "phase", b"phase", "run_id", b"run_id", "started_at_ms", b"started_at_ms", "status", b"status", "workflow_name", b"workflow_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "created_at_ms", b"created_at_ms", "failure", b"failure", "finished_at_ms", b"finished_at_ms", "phase", b"phase", "progress", b"progress", "run_id", b"run_id", "started_at_ms", b"started_at_ms", "status", b"status", "workflow_name", b"workflow_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,21 +24,45 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awindlass/v1/workflow.proto\x12\x0bwindlass.v1\"\xbe\x01\n\x0bRetryPolicy\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\r\x12\x1b\n\x13initial_interval_ms\x18\x02 \x01(\r\x12\x1b\n\x13\x62\x61\x63koff_coefficient\x18\x03 \x01(\x01\x12\x17\n\x0fmax_interval_ms\x18\x04 \x01(\x04\x12\x0e\n\x06jitter\x18\x05 \x01(\x08\x12\x1c\n\x14non_retryable_errors\x18\x06 \x03(\t\x12\x18\n\x10retryable_errors\x18\x07 \x03(\t\"\xa6\x01\n\x0eTaskDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05retry\x18\x02 \x01(\x0b\x32\x18.windlass.v1.RetryPolicy\x12\x1c\n\x14\x65xecution_timeout_ms\x18\x03 \x01(\x04\x12\x1b\n\x13schedule_timeout_ms\x18\x04 \x01(\x04\x12\x11\n\tslot_cost\x18\x05 \x01(\r\x12\x0f\n\x07parents\x18\x06 \x03(\t\"\xfc\x01\n\x12WorkflowDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x15\n\rversion_label\x18\x03 \x01(\t\x12*\n\x05tasks\x18\x04 \x03(\x0b\x32\x1b.windlass.v1.TaskDefinition\x12/\n\x10\x64\x65\x66\x61ult_priority\x18\x05 \x01(\x0e\x32\x15.windlass.v1.Priority\x12\x15\n\rdefault_queue\x18\x06 \x01(\t\x12\x19\n\x11input_schema_json\x18\x07 \x01(\x0c\x12\x1d\n\x15\x64\x65\x66\x61ult_metadata_json\x18\x08 \x01(\x0c\"\x90\x01\n\x08Workflow\x12\x33\n\ndefinition\x18\x01 \x01(\x0b\x32\x1f.windlass.v1.WorkflowDefinition\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x18\n\x10registered_at_ms\x18\x03 \x01(\x03\x12\x13\n\x0bqueued_runs\x18\x04 \x01(\x04\x12\x0f\n\x07workers\x18\x05 \x01(\r*u\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_MEDIUM\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x12\x15\n\x11PRIORITY_CRITICAL\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awindlass/v1/workflow.proto\x12\x0bwindlass.v1\"\xbe\x01\n\x0bRetryPolicy\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\r\x12\x1b\n\x13initial_interval_ms\x18\x02 \x01(\r\x12\x1b\n\x13\x62\x61\x63koff_coefficient\x18\x03 \x01(\x01\x12\x17\n\x0fmax_interval_ms\x18\x04 \x01(\x04\x12\x0e\n\x06jitter\x18\x05 \x01(\x08\x12\x1c\n\x14non_retryable_errors\x18\x06 \x03(\t\x12\x18\n\x10retryable_errors\x18\x07 \x03(\t\"g\n\x0b\x43oncurrency\x12\x12\n\nexpression\x18\x01 \x01(\t\x12\x10\n\x08max_runs\x18\x02 \x01(\r\x12\x32\n\x08strategy\x18\x03 \x01(\x0e\x32 .windlass.v1.ConcurrencyStrategy\"\x99\x01\n\tRateLimit\x12\x12\n\nstatic_key\x18\x01 \x01(\t\x12\x13\n\x0b\x64ynamic_key\x18\x02 \x01(\t\x12\r\n\x05units\x18\x03 \x01(\r\x12\x18\n\x10units_expression\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x04\x12\x18\n\x10limit_expression\x18\x06 \x01(\t\x12\x11\n\twindow_ms\x18\x07 \x01(\x04\"\x7f\n\x0c\x44\x65siredLabel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x30\n\ncomparator\x18\x03 \x01(\x0e\x32\x1c.windlass.v1.LabelComparator\x12\x10\n\x08required\x18\x04 \x01(\x08\x12\x0e\n\x06weight\x18\x05 \x01(\x05\"4\n\x0bRetryBudget\x12\r\n\x05ratio\x18\x01 \x01(\x01\x12\x16\n\x0emin_per_minute\x18\x02 \x01(\r\"\xa7\x01\n\x0e\x43ronDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nexpression\x18\x02 \x01(\t\x12\x10\n\x08timezone\x18\x03 \x01(\t\x12\x12\n\ninput_json\x18\x04 \x01(\x0c\x12&\n\x08\x63\x61tch_up\x18\x05 \x01(\x0e\x32\x14.windlass.v1.CatchUp\x12%\n\x07overlap\x18\x06 \x01(\x0e\x32\x14.windlass.v1.Overlap\"\x8d\x01\n\x15IdempotencyDefinition\x12\x12\n\nexpression\x18\x01 \x01(\t\x12\x11\n\twindow_ms\x18\x02 \x01(\x04\x12\x16\n\x0euntil_terminal\x18\x03 \x01(\x08\x12\x35\n\x0bon_conflict\x18\x04 \x01(\x0e\x32 .windlass.v1.IdempotencyConflict\"\xe1\x02\n\x0eTaskDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05retry\x18\x02 \x01(\x0b\x32\x18.windlass.v1.RetryPolicy\x12\x1c\n\x14\x65xecution_timeout_ms\x18\x03 \x01(\x04\x12\x1b\n\x13schedule_timeout_ms\x18\x04 \x01(\x04\x12\x11\n\tslot_cost\x18\x05 \x01(\r\x12\x0f\n\x07parents\x18\x06 \x03(\t\x12-\n\x0b\x63oncurrency\x18\x07 \x03(\x0b\x32\x18.windlass.v1.Concurrency\x12+\n\x0brate_limits\x18\x08 \x03(\x0b\x32\x16.windlass.v1.RateLimit\x12\x31\n\x0e\x64\x65sired_labels\x18\t \x03(\x0b\x32\x19.windlass.v1.DesiredLabel\x12\x11\n\tslot_pool\x18\n \x01(\t\x12\x17\n\x0fsoft_timeout_ms\x18\x0b \x01(\x04\"\xe5\x03\n\x12WorkflowDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x15\n\rversion_label\x18\x03 \x01(\t\x12*\n\x05tasks\x18\x04 \x03(\x0b\x32\x1b.windlass.v1.TaskDefinition\x12/\n\x10\x64\x65\x66\x61ult_priority\x18\x05 \x01(\x0e\x32\x15.windlass.v1.Priority\x12\x15\n\rdefault_queue\x18\x06 \x01(\t\x12\x19\n\x11input_schema_json\x18\x07 \x01(\x0c\x12\x1d\n\x15\x64\x65\x66\x61ult_metadata_json\x18\x08 \x01(\x0c\x12-\n\x0b\x63oncurrency\x18\t \x03(\x0b\x32\x18.windlass.v1.Concurrency\x12.\n\x0cretry_budget\x18\n \x01(\x0b\x32\x18.windlass.v1.RetryBudget\x12*\n\x05\x63rons\x18\x0b \x03(\x0b\x32\x1b.windlass.v1.CronDefinition\x12\x37\n\x0bidempotency\x18\x0c \x01(\x0b\x32\".windlass.v1.IdempotencyDefinition\x12#\n\x06sticky\x18\r \x01(\x0e\x32\x13.windlass.v1.Sticky\"\x90\x01\n\x08Workflow\x12\x33\n\ndefinition\x18\x01 \x01(\x0b\x32\x1f.windlass.v1.WorkflowDefinition\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x18\n\x10registered_at_ms\x18\x03 \x01(\x03\x12\x13\n\x0bqueued_runs\x18\x04 \x01(\x04\x12\x0f\n\x07workers\x18\x05 \x01(\r*u\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_MEDIUM\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x12\x15\n\x11PRIORITY_CRITICAL\x10\x04*\xbc\x01\n\x13\x43oncurrencyStrategy\x12$\n CONCURRENCY_STRATEGY_UNSPECIFIED\x10\x00\x12*\n&CONCURRENCY_STRATEGY_GROUP_ROUND_ROBIN\x10\x01\x12+\n\'CONCURRENCY_STRATEGY_CANCEL_IN_PROGRESS\x10\x02\x12&\n\"CONCURRENCY_STRATEGY_CANCEL_NEWEST\x10\x03*\x87\x02\n\x0fLabelComparator\x12 \n\x1cLABEL_COMPARATOR_UNSPECIFIED\x10\x00\x12\x1a\n\x16LABEL_COMPARATOR_EQUAL\x10\x01\x12\x1e\n\x1aLABEL_COMPARATOR_NOT_EQUAL\x10\x02\x12!\n\x1dLABEL_COMPARATOR_GREATER_THAN\x10\x03\x12*\n&LABEL_COMPARATOR_GREATER_THAN_OR_EQUAL\x10\x04\x12\x1e\n\x1aLABEL_COMPARATOR_LESS_THAN\x10\x05\x12\'\n#LABEL_COMPARATOR_LESS_THAN_OR_EQUAL\x10\x06*B\n\x06Sticky\x12\x16\n\x12STICKY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTICKY_SOFT\x10\x01\x12\x0f\n\x0bSTICKY_HARD\x10\x02*Z\n\x07\x43\x61tchUp\x12\x18\n\x14\x43\x41TCH_UP_UNSPECIFIED\x10\x00\x12\x11\n\rCATCH_UP_SKIP\x10\x01\x12\x10\n\x0c\x43\x41TCH_UP_ONE\x10\x02\x12\x10\n\x0c\x43\x41TCH_UP_ALL\x10\x03*a\n\x07Overlap\x12\x17\n\x13OVERLAP_UNSPECIFIED\x10\x00\x12\x11\n\rOVERLAP_ALLOW\x10\x01\x12\x10\n\x0cOVERLAP_SKIP\x10\x02\x12\x18\n\x14OVERLAP_CANCEL_OTHER\x10\x03*\xa8\x01\n\x13IdempotencyConflict\x12$\n IDEMPOTENCY_CONFLICT_UNSPECIFIED\x10\x00\x12\x1f\n\x1bIDEMPOTENCY_CONFLICT_REJECT\x10\x01\x12(\n$IDEMPOTENCY_CONFLICT_RETURN_EXISTING\x10\x02\x12 \n\x1cIDEMPOTENCY_CONFLICT_REPLACE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'windlass.v1.workflow_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRIORITY']._serialized_start=807
-  _globals['_PRIORITY']._serialized_end=924
+  _globals['_PRIORITY']._serialized_start=1985
+  _globals['_PRIORITY']._serialized_end=2102
+  _globals['_CONCURRENCYSTRATEGY']._serialized_start=2105
+  _globals['_CONCURRENCYSTRATEGY']._serialized_end=2293
+  _globals['_LABELCOMPARATOR']._serialized_start=2296
+  _globals['_LABELCOMPARATOR']._serialized_end=2559
+  _globals['_STICKY']._serialized_start=2561
+  _globals['_STICKY']._serialized_end=2627
+  _globals['_CATCHUP']._serialized_start=2629
+  _globals['_CATCHUP']._serialized_end=2719
+  _globals['_OVERLAP']._serialized_start=2721
+  _globals['_OVERLAP']._serialized_end=2818
+  _globals['_IDEMPOTENCYCONFLICT']._serialized_start=2821
+  _globals['_IDEMPOTENCYCONFLICT']._serialized_end=2989
   _globals['_RETRYPOLICY']._serialized_start=44
   _globals['_RETRYPOLICY']._serialized_end=234
-  _globals['_TASKDEFINITION']._serialized_start=237
-  _globals['_TASKDEFINITION']._serialized_end=403
-  _globals['_WORKFLOWDEFINITION']._serialized_start=406
-  _globals['_WORKFLOWDEFINITION']._serialized_end=658
-  _globals['_WORKFLOW']._serialized_start=661
-  _globals['_WORKFLOW']._serialized_end=805
+  _globals['_CONCURRENCY']._serialized_start=236
+  _globals['_CONCURRENCY']._serialized_end=339
+  _globals['_RATELIMIT']._serialized_start=342
+  _globals['_RATELIMIT']._serialized_end=495
+  _globals['_DESIREDLABEL']._serialized_start=497
+  _globals['_DESIREDLABEL']._serialized_end=624
+  _globals['_RETRYBUDGET']._serialized_start=626
+  _globals['_RETRYBUDGET']._serialized_end=678
+  _globals['_CRONDEFINITION']._serialized_start=681
+  _globals['_CRONDEFINITION']._serialized_end=848
+  _globals['_IDEMPOTENCYDEFINITION']._serialized_start=851
+  _globals['_IDEMPOTENCYDEFINITION']._serialized_end=992
+  _globals['_TASKDEFINITION']._serialized_start=995
+  _globals['_TASKDEFINITION']._serialized_end=1348
+  _globals['_WORKFLOWDEFINITION']._serialized_start=1351
+  _globals['_WORKFLOWDEFINITION']._serialized_end=1836
+  _globals['_WORKFLOW']._serialized_start=1839
+  _globals['_WORKFLOW']._serialized_end=1983
 # @@protoc_insertion_point(module_scope)

@@ -53,6 +53,182 @@ PRIORITY_CRITICAL: Priority.ValueType  # 4
 """Claimed before all else."""
 Global___Priority: _TypeAlias = Priority  # noqa: Y015
 
+class _ConcurrencyStrategy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConcurrencyStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConcurrencyStrategy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONCURRENCY_STRATEGY_UNSPECIFIED: _ConcurrencyStrategy.ValueType  # 0
+    """GROUP_ROUND_ROBIN."""
+    CONCURRENCY_STRATEGY_GROUP_ROUND_ROBIN: _ConcurrencyStrategy.ValueType  # 1
+    """They wait; the keys take turns."""
+    CONCURRENCY_STRATEGY_CANCEL_IN_PROGRESS: _ConcurrencyStrategy.ValueType  # 2
+    """The oldest run that has a permit is cancelled for the new one."""
+    CONCURRENCY_STRATEGY_CANCEL_NEWEST: _ConcurrencyStrategy.ValueType  # 3
+    """The new run is cancelled at once."""
+
+class ConcurrencyStrategy(_ConcurrencyStrategy, metaclass=_ConcurrencyStrategyEnumTypeWrapper):
+    """What becomes of runs whose key has no permit left."""
+
+CONCURRENCY_STRATEGY_UNSPECIFIED: ConcurrencyStrategy.ValueType  # 0
+"""GROUP_ROUND_ROBIN."""
+CONCURRENCY_STRATEGY_GROUP_ROUND_ROBIN: ConcurrencyStrategy.ValueType  # 1
+"""They wait; the keys take turns."""
+CONCURRENCY_STRATEGY_CANCEL_IN_PROGRESS: ConcurrencyStrategy.ValueType  # 2
+"""The oldest run that has a permit is cancelled for the new one."""
+CONCURRENCY_STRATEGY_CANCEL_NEWEST: ConcurrencyStrategy.ValueType  # 3
+"""The new run is cancelled at once."""
+Global___ConcurrencyStrategy: _TypeAlias = ConcurrencyStrategy  # noqa: Y015
+
+class _LabelComparator:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LabelComparatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LabelComparator.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LABEL_COMPARATOR_UNSPECIFIED: _LabelComparator.ValueType  # 0
+    """EQUAL."""
+    LABEL_COMPARATOR_EQUAL: _LabelComparator.ValueType  # 1
+    """The same."""
+    LABEL_COMPARATOR_NOT_EQUAL: _LabelComparator.ValueType  # 2
+    """Another one, or none."""
+    LABEL_COMPARATOR_GREATER_THAN: _LabelComparator.ValueType  # 3
+    """The worker's is greater."""
+    LABEL_COMPARATOR_GREATER_THAN_OR_EQUAL: _LabelComparator.ValueType  # 4
+    """The worker's is greater, or the same."""
+    LABEL_COMPARATOR_LESS_THAN: _LabelComparator.ValueType  # 5
+    """The worker's is less."""
+    LABEL_COMPARATOR_LESS_THAN_OR_EQUAL: _LabelComparator.ValueType  # 6
+    """The worker's is less, or the same."""
+
+class LabelComparator(_LabelComparator, metaclass=_LabelComparatorEnumTypeWrapper):
+    """How a worker's label is compared with the value asked for: as numbers where both are."""
+
+LABEL_COMPARATOR_UNSPECIFIED: LabelComparator.ValueType  # 0
+"""EQUAL."""
+LABEL_COMPARATOR_EQUAL: LabelComparator.ValueType  # 1
+"""The same."""
+LABEL_COMPARATOR_NOT_EQUAL: LabelComparator.ValueType  # 2
+"""Another one, or none."""
+LABEL_COMPARATOR_GREATER_THAN: LabelComparator.ValueType  # 3
+"""The worker's is greater."""
+LABEL_COMPARATOR_GREATER_THAN_OR_EQUAL: LabelComparator.ValueType  # 4
+"""The worker's is greater, or the same."""
+LABEL_COMPARATOR_LESS_THAN: LabelComparator.ValueType  # 5
+"""The worker's is less."""
+LABEL_COMPARATOR_LESS_THAN_OR_EQUAL: LabelComparator.ValueType  # 6
+"""The worker's is less, or the same."""
+Global___LabelComparator: _TypeAlias = LabelComparator  # noqa: Y015
+
+class _Sticky:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StickyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sticky.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STICKY_UNSPECIFIED: _Sticky.ValueType  # 0
+    """No."""
+    STICKY_SOFT: _Sticky.ValueType  # 1
+    """On the same worker where that has room, else on another."""
+    STICKY_HARD: _Sticky.ValueType  # 2
+    """Only on the same worker: they wait for it; when it is gone for good they fail."""
+
+class Sticky(_Sticky, metaclass=_StickyEnumTypeWrapper):
+    """Whether what belongs together runs on one worker: a run and the children that it submits as sticky."""
+
+STICKY_UNSPECIFIED: Sticky.ValueType  # 0
+"""No."""
+STICKY_SOFT: Sticky.ValueType  # 1
+"""On the same worker where that has room, else on another."""
+STICKY_HARD: Sticky.ValueType  # 2
+"""Only on the same worker: they wait for it; when it is gone for good they fail."""
+Global___Sticky: _TypeAlias = Sticky  # noqa: Y015
+
+class _CatchUp:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CatchUpEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CatchUp.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CATCH_UP_UNSPECIFIED: _CatchUp.ValueType  # 0
+    """SKIP."""
+    CATCH_UP_SKIP: _CatchUp.ValueType  # 1
+    """None of them is made up for."""
+    CATCH_UP_ONE: _CatchUp.ValueType  # 2
+    """The last one of them."""
+    CATCH_UP_ALL: _CatchUp.ValueType  # 3
+    """Each, oldest first; at most 1,000."""
+
+class CatchUp(_CatchUp, metaclass=_CatchUpEnumTypeWrapper):
+    """What happens with ticks that nobody could fire in time: the cluster was down."""
+
+CATCH_UP_UNSPECIFIED: CatchUp.ValueType  # 0
+"""SKIP."""
+CATCH_UP_SKIP: CatchUp.ValueType  # 1
+"""None of them is made up for."""
+CATCH_UP_ONE: CatchUp.ValueType  # 2
+"""The last one of them."""
+CATCH_UP_ALL: CatchUp.ValueType  # 3
+"""Each, oldest first; at most 1,000."""
+Global___CatchUp: _TypeAlias = CatchUp  # noqa: Y015
+
+class _Overlap:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OverlapEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Overlap.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OVERLAP_UNSPECIFIED: _Overlap.ValueType  # 0
+    """ALLOW."""
+    OVERLAP_ALLOW: _Overlap.ValueType  # 1
+    """Another run starts beside it."""
+    OVERLAP_SKIP: _Overlap.ValueType  # 2
+    """The tick is passed over."""
+    OVERLAP_CANCEL_OTHER: _Overlap.ValueType  # 3
+    """The former run is cancelled."""
+
+class Overlap(_Overlap, metaclass=_OverlapEnumTypeWrapper):
+    """What happens at a tick while the run of a former one has not ended."""
+
+OVERLAP_UNSPECIFIED: Overlap.ValueType  # 0
+"""ALLOW."""
+OVERLAP_ALLOW: Overlap.ValueType  # 1
+"""Another run starts beside it."""
+OVERLAP_SKIP: Overlap.ValueType  # 2
+"""The tick is passed over."""
+OVERLAP_CANCEL_OTHER: Overlap.ValueType  # 3
+"""The former run is cancelled."""
+Global___Overlap: _TypeAlias = Overlap  # noqa: Y015
+
+class _IdempotencyConflict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IdempotencyConflictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdempotencyConflict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IDEMPOTENCY_CONFLICT_UNSPECIFIED: _IdempotencyConflict.ValueType  # 0
+    """The run that is there where it has the same content, else ALREADY_EXISTS."""
+    IDEMPOTENCY_CONFLICT_REJECT: _IdempotencyConflict.ValueType  # 1
+    """ALREADY_EXISTS."""
+    IDEMPOTENCY_CONFLICT_RETURN_EXISTING: _IdempotencyConflict.ValueType  # 2
+    """The run that is there, whatever its content."""
+    IDEMPOTENCY_CONFLICT_REPLACE: _IdempotencyConflict.ValueType  # 3
+    """The run that is there is cancelled, and the new one takes the key."""
+
+class IdempotencyConflict(_IdempotencyConflict, metaclass=_IdempotencyConflictEnumTypeWrapper):
+    """What a submit finds that has an idempotency key under which there is a run."""
+
+IDEMPOTENCY_CONFLICT_UNSPECIFIED: IdempotencyConflict.ValueType  # 0
+"""The run that is there where it has the same content, else ALREADY_EXISTS."""
+IDEMPOTENCY_CONFLICT_REJECT: IdempotencyConflict.ValueType  # 1
+"""ALREADY_EXISTS."""
+IDEMPOTENCY_CONFLICT_RETURN_EXISTING: IdempotencyConflict.ValueType  # 2
+"""The run that is there, whatever its content."""
+IDEMPOTENCY_CONFLICT_REPLACE: IdempotencyConflict.ValueType  # 3
+"""The run that is there is cancelled, and the new one takes the key."""
+Global___IdempotencyConflict: _TypeAlias = IdempotencyConflict  # noqa: Y015
+
 @_typing.final
 class RetryPolicy(_message.Message):
     """When and how often a failed attempt is tried again. The server decides; a worker only reports."""
@@ -104,6 +280,232 @@ class RetryPolicy(_message.Message):
 Global___RetryPolicy: _TypeAlias = RetryPolicy  # noqa: Y015
 
 @_typing.final
+class Concurrency(_message.Message):
+    """How many runs with one key may be under way at the same time. Keys are the definition's own: two
+    workflows never share one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    MAX_RUNS_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    expression: _builtins.str
+    """A CEL expression over `input` and `metadata` (both JSON values) that gives a string, a number or a
+    boolean: the key. A literal makes one key for all runs. At most 1,000 characters.
+    """
+    max_runs: _builtins.int
+    """Permits per key, 1 to 1,000,000."""
+    strategy: Global___ConcurrencyStrategy.ValueType
+    """What becomes of the others."""
+    def __init__(
+        self,
+        *,
+        expression: _builtins.str = ...,
+        max_runs: _builtins.int = ...,
+        strategy: Global___ConcurrencyStrategy.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "max_runs", b"max_runs", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Concurrency: _TypeAlias = Concurrency  # noqa: Y015
+
+@_typing.final
+class RateLimit(_message.Message):
+    """A limit on starts per time, shared by all workers; all of a task's limits or none are taken when an
+    attempt starts.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATIC_KEY_FIELD_NUMBER: _builtins.int
+    DYNAMIC_KEY_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    UNITS_EXPRESSION_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    LIMIT_EXPRESSION_FIELD_NUMBER: _builtins.int
+    WINDOW_MS_FIELD_NUMBER: _builtins.int
+    static_key: _builtins.str
+    """Name of a limit that was put with RateLimitService; or"""
+    dynamic_key: _builtins.str
+    """a CEL expression, as in Concurrency, that gives the name, with limit and window here."""
+    units: _builtins.int
+    """Units that one attempt takes. 0: see units_expression; 1 where that is empty too."""
+    units_expression: _builtins.str
+    """A CEL expression that gives the units, a whole number from 0 up."""
+    limit: _builtins.int
+    """Units per window, for a dynamic key."""
+    limit_expression: _builtins.str
+    """A CEL expression that gives the limit, in place of it."""
+    window_ms: _builtins.int
+    """Length of the window in milliseconds, for a dynamic key: 1,000 (a second) to 366 days."""
+    def __init__(
+        self,
+        *,
+        static_key: _builtins.str = ...,
+        dynamic_key: _builtins.str = ...,
+        units: _builtins.int = ...,
+        units_expression: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        limit_expression: _builtins.str = ...,
+        window_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dynamic_key", b"dynamic_key", "limit", b"limit", "limit_expression", b"limit_expression", "static_key", b"static_key", "units", b"units", "units_expression", b"units_expression", "window_ms", b"window_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateLimit: _TypeAlias = RateLimit  # noqa: Y015
+
+@_typing.final
+class DesiredLabel(_message.Message):
+    """A label that a worker should have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    COMPARATOR_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the label."""
+    value: _builtins.str
+    """What it is compared with."""
+    comparator: Global___LabelComparator.ValueType
+    """How."""
+    required: _builtins.bool
+    """Only workers where it holds get the run."""
+    weight: _builtins.int
+    """Of workers with room, those go first where the weights that hold add up to more. 0 is read as 100.
+    Has no meaning for a required one.
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+        comparator: Global___LabelComparator.ValueType = ...,
+        required: _builtins.bool = ...,
+        weight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparator", b"comparator", "name", b"name", "required", b"required", "value", b"value", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DesiredLabel: _TypeAlias = DesiredLabel  # noqa: Y015
+
+@_typing.final
+class RetryBudget(_message.Message):
+    """How many retries a workflow may have in all, so that a fault of what all its runs need makes no storm."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATIO_FIELD_NUMBER: _builtins.int
+    MIN_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    ratio: _builtins.float
+    """Retries per first attempt, 0 to 1: 0.2 allows one retry for five runs."""
+    min_per_minute: _builtins.int
+    """Retries that are allowed besides in each minute."""
+    def __init__(
+        self,
+        *,
+        ratio: _builtins.float = ...,
+        min_per_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_per_minute", b"min_per_minute", "ratio", b"ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryBudget: _TypeAlias = RetryBudget  # noqa: Y015
+
+@_typing.final
+class CronDefinition(_message.Message):
+    """A cron that belongs to a definition: there from when the definition is registered until a newer
+    version of it comes without.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    INPUT_JSON_FIELD_NUMBER: _builtins.int
+    CATCH_UP_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Unique in the definition. Empty: the expression."""
+    expression: _builtins.str
+    """Five fields (minute hour day month weekday), six (second first), or an alias such as @daily."""
+    timezone: _builtins.str
+    """An IANA zone. Empty: UTC."""
+    input_json: _builtins.bytes
+    """The input of its runs: one JSON value as bytes. Empty: {}."""
+    catch_up: Global___CatchUp.ValueType
+    """Ticks that were missed."""
+    overlap: Global___Overlap.ValueType
+    """Ticks while a run is under way."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        expression: _builtins.str = ...,
+        timezone: _builtins.str = ...,
+        input_json: _builtins.bytes = ...,
+        catch_up: Global___CatchUp.ValueType = ...,
+        overlap: Global___Overlap.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catch_up", b"catch_up", "expression", b"expression", "input_json", b"input_json", "name", b"name", "overlap", b"overlap", "timezone", b"timezone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CronDefinition: _TypeAlias = CronDefinition  # noqa: Y015
+
+@_typing.final
+class IdempotencyDefinition(_message.Message):
+    """How runs without a key of their own get one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    WINDOW_MS_FIELD_NUMBER: _builtins.int
+    UNTIL_TERMINAL_FIELD_NUMBER: _builtins.int
+    ON_CONFLICT_FIELD_NUMBER: _builtins.int
+    expression: _builtins.str
+    """A CEL expression, as in Concurrency, that gives the key."""
+    window_ms: _builtins.int
+    """As in Idempotency."""
+    until_terminal: _builtins.bool
+    """As in Idempotency."""
+    on_conflict: Global___IdempotencyConflict.ValueType
+    """As in Idempotency."""
+    def __init__(
+        self,
+        *,
+        expression: _builtins.str = ...,
+        window_ms: _builtins.int = ...,
+        until_terminal: _builtins.bool = ...,
+        on_conflict: Global___IdempotencyConflict.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "on_conflict", b"on_conflict", "until_terminal", b"until_terminal", "window_ms", b"window_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdempotencyDefinition: _TypeAlias = IdempotencyDefinition  # noqa: Y015
+
+@_typing.final
 class TaskDefinition(_message.Message):
     """One task of a workflow."""
 
@@ -115,6 +517,11 @@ class TaskDefinition(_message.Message):
     SCHEDULE_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     SLOT_COST_FIELD_NUMBER: _builtins.int
     PARENTS_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    RATE_LIMITS_FIELD_NUMBER: _builtins.int
+    DESIRED_LABELS_FIELD_NUMBER: _builtins.int
+    SLOT_POOL_FIELD_NUMBER: _builtins.int
+    SOFT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique in its workflow. 1 to 200 characters."""
     execution_timeout_ms: _builtins.int
@@ -122,7 +529,13 @@ class TaskDefinition(_message.Message):
     schedule_timeout_ms: _builtins.int
     """Longest time from submit to the first start, in milliseconds. 0: no limit."""
     slot_cost: _builtins.int
-    """Slots that one attempt occupies. 0 is read as 1; more is refused until the engine counts them."""
+    """Slots that one attempt occupies. 0 is read as 1."""
+    slot_pool: _builtins.str
+    """The pool that its slots are taken from. Empty: "default"."""
+    soft_timeout_ms: _builtins.int
+    """The task is told, inside, after this long, in milliseconds, shorter than the execution timeout.
+    0: not at all.
+    """
     @_builtins.property
     def retry(self) -> Global___RetryPolicy:
         """How failures are retried."""
@@ -133,6 +546,18 @@ class TaskDefinition(_message.Message):
         definition with parents is refused until the engine runs them.
         """
 
+    @_builtins.property
+    def concurrency(self) -> _containers.RepeatedCompositeFieldContainer[Global___Concurrency]:
+        """Permits that an attempt needs; given back at its end, also before a retry. At most 10."""
+
+    @_builtins.property
+    def rate_limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateLimit]:
+        """At most 10."""
+
+    @_builtins.property
+    def desired_labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___DesiredLabel]:
+        """Labels that its workers need, or should have. At most 20."""
+
     def __init__(
         self,
         *,
@@ -142,10 +567,15 @@ class TaskDefinition(_message.Message):
         schedule_timeout_ms: _builtins.int = ...,
         slot_cost: _builtins.int = ...,
         parents: _abc.Iterable[_builtins.str] | None = ...,
+        concurrency: _abc.Iterable[Global___Concurrency] | None = ...,
+        rate_limits: _abc.Iterable[Global___RateLimit] | None = ...,
+        desired_labels: _abc.Iterable[Global___DesiredLabel] | None = ...,
+        slot_pool: _builtins.str = ...,
+        soft_timeout_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retry", b"retry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_timeout_ms", b"execution_timeout_ms", "name", b"name", "parents", b"parents", "retry", b"retry", "schedule_timeout_ms", b"schedule_timeout_ms", "slot_cost", b"slot_cost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "desired_labels", b"desired_labels", "execution_timeout_ms", b"execution_timeout_ms", "name", b"name", "parents", b"parents", "rate_limits", b"rate_limits", "retry", b"retry", "schedule_timeout_ms", b"schedule_timeout_ms", "slot_cost", b"slot_cost", "slot_pool", b"slot_pool", "soft_timeout_ms", b"soft_timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -165,6 +595,11 @@ class WorkflowDefinition(_message.Message):
     DEFAULT_QUEUE_FIELD_NUMBER: _builtins.int
     INPUT_SCHEMA_JSON_FIELD_NUMBER: _builtins.int
     DEFAULT_METADATA_JSON_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    RETRY_BUDGET_FIELD_NUMBER: _builtins.int
+    CRONS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_FIELD_NUMBER: _builtins.int
+    STICKY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique in the namespace. 1 to 200 characters out of letters, digits and "._:/-"."""
     description: _builtins.str
@@ -181,9 +616,27 @@ class WorkflowDefinition(_message.Message):
     """
     default_metadata_json: _builtins.bytes
     """Metadata merged under each run's own, a JSON object as bytes. At most 64 KiB."""
+    sticky: Global___Sticky.ValueType
+    """Whether its runs' children, where they ask to be sticky, have to or should be on its worker."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskDefinition]:
         """Its tasks. For now exactly one, of the workflow's own name."""
+
+    @_builtins.property
+    def concurrency(self) -> _containers.RepeatedCompositeFieldContainer[Global___Concurrency]:
+        """Permits that a run needs; kept from its first start to its end. At most 10."""
+
+    @_builtins.property
+    def retry_budget(self) -> Global___RetryBudget:
+        """Unset: no bound on retries over all runs."""
+
+    @_builtins.property
+    def crons(self) -> _containers.RepeatedCompositeFieldContainer[Global___CronDefinition]:
+        """At most 100."""
+
+    @_builtins.property
+    def idempotency(self) -> Global___IdempotencyDefinition:
+        """Unset: only runs with a key of their own have one."""
 
     def __init__(
         self,
@@ -196,10 +649,15 @@ class WorkflowDefinition(_message.Message):
         default_queue: _builtins.str = ...,
         input_schema_json: _builtins.bytes = ...,
         default_metadata_json: _builtins.bytes = ...,
+        concurrency: _abc.Iterable[Global___Concurrency] | None = ...,
+        retry_budget: Global___RetryBudget | None = ...,
+        crons: _abc.Iterable[Global___CronDefinition] | None = ...,
+        idempotency: Global___IdempotencyDefinition | None = ...,
+        sticky: Global___Sticky.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["idempotency", b"idempotency", "retry_budget", b"retry_budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_metadata_json", b"default_metadata_json", "default_priority", b"default_priority", "default_queue", b"default_queue", "description", b"description", "input_schema_json", b"input_schema_json", "name", b"name", "tasks", b"tasks", "version_label", b"version_label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "crons", b"crons", "default_metadata_json", b"default_metadata_json", "default_priority", b"default_priority", "default_queue", b"default_queue", "description", b"description", "idempotency", b"idempotency", "input_schema_json", b"input_schema_json", "name", b"name", "retry_budget", b"retry_budget", "sticky", b"sticky", "tasks", b"tasks", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from windlass.v1 import run_service_pb2
-from windlass_api.submission import check_submission
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import (
     EngineError,
@@ -26,6 +25,7 @@ from windlass_core.randomness import mint_ids
 from windlass_core.rpc.status import to_detail
 from windlass_core.store.runs import EAGER_RUNS, Submission
 from windlass_core.store.shard import Shard
+from windlass_core.submission import check_submission
 
 # How long a submit waits for a store that is away before its caller is told.
 _PATIENCE_S = 5.0

@@ -7,6 +7,8 @@
     ├── UnknownRun          the namespace has no such run
     ├── UnknownWorker       the namespace has no such worker
     ├── RunIdTaken          the id belongs to a run with another content
+    ├── AlreadyExists       a name or a key belongs to something else
+    ├── NotFound            the namespace has none of that name or id
     ├── ProtocolError       a peer broke the protocol
     ├── SessionReplaced     the worker's session is no longer this one
     ├── SlowReader          a peer does not read what it is sent
@@ -68,6 +70,14 @@ class UnknownWorker(EngineError):
 
 class RunIdTaken(InvalidField):
     """The store has a run of this id with another content."""
+
+
+class AlreadyExists(InvalidField):
+    """A name, or an idempotency key, belongs to something with another content."""
+
+
+class NotFound(InvalidField):
+    """Nothing of that name or id in the namespace."""
 
 
 class ProtocolError(EngineError):

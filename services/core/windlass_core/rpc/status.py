@@ -35,6 +35,8 @@ STATUSES: dict[type[errors.EngineError], tuple[grpc.StatusCode, "error_pb2.Error
     errors.UnknownRun: (Code.NOT_FOUND, error_pb2.ERROR_REASON_UNKNOWN_RUN),
     errors.UnknownWorker: (Code.NOT_FOUND, error_pb2.ERROR_REASON_UNKNOWN_WORKER),
     errors.RunIdTaken: (Code.ALREADY_EXISTS, error_pb2.ERROR_REASON_RUN_ID_TAKEN),
+    errors.AlreadyExists: (Code.ALREADY_EXISTS, error_pb2.ERROR_REASON_ALREADY_EXISTS),
+    errors.NotFound: (Code.NOT_FOUND, error_pb2.ERROR_REASON_NOT_FOUND),
     errors.ProtocolError: (Code.INVALID_ARGUMENT, error_pb2.ERROR_REASON_PROTOCOL),
     errors.SessionReplaced: (Code.FAILED_PRECONDITION, error_pb2.ERROR_REASON_PROTOCOL),
     errors.SlowReader: (Code.RESOURCE_EXHAUSTED, error_pb2.ERROR_REASON_SLOW_READER),

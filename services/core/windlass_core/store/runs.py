@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from windlass_core.domain.phase import Phase
 from windlass_core.randomness import mint_ids
@@ -15,9 +15,27 @@ from windlass_core.store.scripts import Scripts, unpack
 EAGER_RUNS = 32
 NEXT_RUNS = 200
 
-Submission: TypeAlias = tuple[str, bytes, str, int, str, int, int, int, bool, str, str]
-"""run, spec, flow, level, version, delay ms, expires ms, execution timeout ms, wait, parent or '', traceparent
-of a trace that is recorded or ''"""
+
+class Submission(NamedTuple):
+    """A run as run_submit takes it. Durations in milliseconds, 0: none.
+
+    `parent` is '' for a root, `traceparent` where the trace is not recorded. `more` has what few runs
+    have, by names that run_submit.lua tells; None for a plain run.
+    """
+
+    run_id: str
+    spec: bytes
+    flow: str
+    level: int
+    version: str
+    delay_ms: int = 0
+    expires_ms: int = 0
+    execution_timeout_ms: int = 0
+    wait: bool = False
+    parent: str = ""
+    traceparent: str = ""
+    more: dict[str, Any] | None = None
+
 
 Reported: TypeAlias = Literal["recorded", "duplicate", "lease_lost"]
 FailureVerdict: TypeAlias = Literal["retry", "dead", "release"]

@@ -60,7 +60,7 @@ def check_submission(
             f"{path}.spec",
             _MAX_SPEC_BYTES,
         )
-    return (
+    return Submission(
         run_id,
         serialized,
         flow_name(namespace, queue, definition.name),

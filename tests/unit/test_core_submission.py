@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
-from windlass_api.submission import check_submission
 from windlass_core.domain.definition import Definition, check_definition
 from windlass_core.domain.errors import InvalidField, TooLarge
 from windlass_core.domain.limits import MAX_DURATION_MS, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
 from windlass_core.domain.names import check_run_id, mint_run_id
+from windlass_core.submission import check_submission
 
 RUN = mint_run_id(1, b"0123456789")
 OTHER = mint_run_id(2, b"0123456789")
@@ -32,7 +32,7 @@ def test_a_plain_submission_takes_what_the_definition_says() -> None:
     """Queue, level, version and limits."""
     definition = _definition(default_queue="q", default_priority=workflow_pb2.PRIORITY_HIGH)
     stored = _check(definition=definition)
-    run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace = stored
+    run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace, _more = stored
     assert (run, flow, level, version) == (RUN, "ns|q|a", 3, definition.version)
     assert (delay, expires, timeout, wait, parent, trace) == (0, 8, 7, False, "", "")
     assert run_pb2.RunSpec.FromString(spec) == run_pb2.RunSpec(workflow_name="a")
@@ -41,7 +41,7 @@ def test_a_plain_submission_takes_what_the_definition_says() -> None:
 def test_what_the_caller_says_goes_first() -> None:
     """Queue, priority, delay, time to start, parent."""
     stored = _check(queue="mine", priority=4, delay_ms=5, expires_ms=6, parent_task_run_id=OTHER, wait=True)
-    _, _, flow, level, _, delay, expires, _, wait, parent, _trace = stored
+    _, _, flow, level, _, delay, expires, _, wait, parent, _trace, _more = stored
     assert (flow, level, delay, expires, wait, parent) == ("ns|mine|a", 4, 5, 6, True, OTHER)
 
 
