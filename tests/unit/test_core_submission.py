@@ -51,7 +51,7 @@ def test_what_the_caller_says_goes_first() -> None:
 def test_a_trace_is_kept_beside_the_run_where_it_is_recorded(flags: str, recorded: bool) -> None:
     """The engine looks at nothing but that."""
     traceparent = f"00-{'a' * 32}-{'b' * 16}-{flags}"
-    assert _check(traceparent=traceparent)[-1] == (traceparent if recorded else "")
+    assert _check(traceparent=traceparent).traceparent == (traceparent if recorded else "")
 
 
 def test_an_id_is_minted_where_there_is_none() -> None:
