@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.world import NAMESPACE
+from windlass_core.domain.limits import MAX_CRASHES, MAX_LOSSES
 from windlass_core.domain.phase import Phase
 
 if TYPE_CHECKING:
     from tests.support.world import World
+    from windlass_dispatcher.attempt import Attempt
 
 
 async def test_a_retry_without_delay_is_ready_at_once(world: World) -> None:
@@ -90,7 +92,70 @@ async def test_a_retried_run_goes_behind_those_that_wait(world: World) -> None:
     assert [attempt.run_id for _, attempt in await world.delivered()] == [second]
 
 
-@pytest.mark.parametrize("verdict", ["retry", "dead", "release"])
+async def _given_again(world: World) -> Attempt:
+    await world.delivered()
+    await world.match()
+    ((_, attempt),) = await world.delivered()
+    await world.shard.runs.accept([(attempt.run_id, attempt.lease_id)])
+    return attempt
+
+
+async def test_a_crash_is_charged_to_the_run_and_not_to_its_retries(world: World) -> None:
+    """The third one ends it, and the dead letter shows what the worker said of it."""
+    (run,) = await world.running(timeout_ms=60_000)
+    for crash in range(1, MAX_CRASHES):
+        assert await world.fail(run, "crash", failure=b"signal %d" % crash) == "recorded"
+        assert await world.field(run, "cr") == str(crash).encode()
+        attempt = await _given_again(world)
+        assert (attempt.number, attempt.isolated) == (1, False)
+    assert await world.fail(run, "crash", failure=b"signal 3") == "recorded"
+    assert await world.phase(run) == Phase.FAILED
+    failures = await world.shard.runs.failures(run)
+    assert [(f.attempt, f.worker_id, f.body) for f in failures] == [(1, "w1", b"signal %d" % n) for n in (1, 2, 3)]
+    assert run in (await world.look()).zset(f"fx:{NAMESPACE}")
+
+
+async def test_crashes_of_children_and_of_whole_workers_are_counted_together(world: World) -> None:
+    """A run that kills whatever it is on is parked, however that is noticed."""
+    (run,) = await world.running()
+    await world.fail(run, "crash")
+    await _given_again(world)
+    await world.expire_session("w1")
+    await world.reap()
+    await world.connect()
+    await _given_again(world)
+    await world.fail(run, "crash")
+    assert await world.phase(run) == Phase.FAILED
+
+
+async def test_who_was_among_others_is_alone_the_next_time(world: World) -> None:
+    """Uncharged, until an attempt has ended by itself."""
+    (run,) = await world.running()
+    assert await world.fail(run, "among") == "recorded"
+    assert await world.field(run, "cr") is None
+    attempt = await _given_again(world)
+    assert (attempt.number, attempt.isolated) == (1, True)
+    await world.fail(run, "release")
+    assert (await _given_again(world)).isolated
+    await world.fail(run, "crash")
+    assert (await _given_again(world)).isolated
+    await world.fail(run, "retry")
+    attempt = await _given_again(world)
+    assert (attempt.number, attempt.isolated) == (2, False)
+    assert [f.attempt for f in await world.shard.runs.failures(run)] == [1, 1, 1]
+
+
+async def test_a_run_whose_process_dies_again_and_again_ends(world: World) -> None:
+    """It was among others each time, but it is always there."""
+    (run,) = await world.running()
+    for _ in range(MAX_LOSSES - 1):
+        await world.fail(run, "among")
+        await _given_again(world)
+    assert await world.fail(run, "among") == "recorded"
+    assert await world.phase(run) == Phase.FAILED
+
+
+@pytest.mark.parametrize("verdict", ["retry", "dead", "release", "crash", "among"])
 async def test_a_run_that_was_to_be_cancelled_ends_cancelled(world: World, verdict: str) -> None:
     """No retry of what nobody wants any more."""
     (run,) = await world.running()
@@ -100,7 +165,14 @@ async def test_a_run_that_was_to_be_cancelled_ends_cancelled(world: World, verdi
 
 
 @pytest.mark.parametrize(
-    ("verdict", "again"), [("retry", "duplicate"), ("dead", "duplicate"), ("release", "lease_lost")]
+    ("verdict", "again"),
+    [
+        ("retry", "duplicate"),
+        ("dead", "duplicate"),
+        ("release", "lease_lost"),
+        ("crash", "lease_lost"),
+        ("among", "lease_lost"),
+    ],
 )
 async def test_the_same_failure_again_is_charged_once(world: World, verdict: str, again: str) -> None:
     """A worker re-sends until it is acknowledged."""

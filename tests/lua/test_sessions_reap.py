@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.support.world import NAMESPACE
 from windlass_core.domain.limits import MAX_CRASHES, MAX_LOSSES
 from windlass_core.domain.phase import Phase
+from windlass_dispatcher.attempt import to_attempt
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -54,6 +55,20 @@ async def test_attempts_that_were_not_alone_are_charged_nothing(world: World) ->
         assert await world.field(run, "cr") is None
         (failure,) = await world.shard.runs.failures(run)
         assert (failure.body, failure.attempt, failure.worker_id) == (b"lost", 1, "w1")
+
+
+async def test_attempts_that_were_not_alone_are_isolated_the_next_time(world: World) -> None:
+    """Whichever it was can then kill only itself; one that its worker had not begun is no suspect."""
+    running = await world.running(2)
+    leased = await world.leased()
+    await _lose(world, "w1")
+    await world.delivered()
+    await world.connect("w2")
+    await world.match()
+    given = {attempt.run_id: attempt.isolated for _, attempt in await world.delivered()}
+    assert given == dict.fromkeys(running, True) | dict.fromkeys(leased, False)
+    again = (await world.connect("w2")).again
+    assert {a.run_id: a.isolated for a in map(to_attempt, again)} == given
 
 
 async def test_an_attempt_alone_on_its_worker_is_charged_as_a_crash(world: World) -> None:

@@ -35,6 +35,7 @@ LATER_MS = 600_000
 WORKERS = st.sampled_from(["w1", "w2"])
 # Of a run: its last lease, an earlier one, or one that it never had.
 LEASES = st.sampled_from(["last", "old", "foreign"])
+VERDICTS = st.sampled_from(["retry", "retry", "release", "crash", "among", "dead"])
 
 
 class Scripts(RuleBasedStateMachine):
@@ -76,7 +77,7 @@ class Scripts(RuleBasedStateMachine):
         for worker, attempt in self._do(self._world.delivered()):
             if lease := self._oracle.runs[attempt.run_id].lease:
                 self._old[attempt.run_id] = lease
-            self._oracle.give(attempt.run_id, attempt.lease_id, attempt.number, worker)
+            self._oracle.give(attempt.run_id, attempt.lease_id, attempt.number, worker, isolated=attempt.isolated)
 
     @initialize(target=runs)
     def begin(self) -> Any:
@@ -225,12 +226,12 @@ class Scripts(RuleBasedStateMachine):
         self._complete(*self._one_held(place))
 
     @precondition(lambda self: self._held())
-    @rule(place=st.integers(0, 5), verdict=st.sampled_from(["retry", "retry", "release", "dead"]), later=st.booleans())
+    @rule(place=st.integers(0, 5), verdict=VERDICTS, later=st.booleans())
     def fail(self, place: int, verdict: Any, *, later: bool) -> None:
         """An attempt ends without one."""
         self._fail(*self._one_held(place), verdict, later=later)
 
-    @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "complete", "retry", "release", "dead"]))
+    @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "complete"]) | VERDICTS)
     def report(self, run: str, which: str, report: Any) -> None:
         """Something is said of a run under a lease, which may not be good, or no longer."""
         if run in self._oracle.runs:

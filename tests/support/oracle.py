@@ -28,6 +28,7 @@ class ModelRun:
     cancelled: bool = False
     crashes: int = 0
     losses: int = 0
+    isolated: bool = False
     children: set[str] = field(default_factory=set)
 
     def holds(self, lease: str) -> bool:
@@ -37,6 +38,16 @@ class ModelRun:
     def give_back(self) -> None:
         """Into its queue, uncharged."""
         self.phase, self.attempt, self.lease = Phase.READY, self.attempt - 1, ""
+
+    def take_back(self, *, is_crash: bool, had_begun: bool) -> None:
+        """Its process or worker has died: into its queue, or to its end where that happens too often."""
+        self.crashes += is_crash
+        self.losses += not is_crash
+        if self.crashes == MAX_CRASHES or self.losses == MAX_LOSSES:
+            self.finish(Phase.FAILED)
+            return
+        self.isolated = self.isolated or (had_begun and not is_crash)
+        self.give_back()
 
     def finish(self, phase: Phase) -> None:
         """To its end, or to that which was asked for first."""
@@ -79,11 +90,12 @@ class Oracle:
         else:
             mother.children.add(run)
 
-    def give(self, run: str, lease: str, number: int, worker: str) -> None:
+    def give(self, run: str, lease: str, number: int, worker: str, *, isolated: bool) -> None:
         """A worker was given an attempt: it must be one that may."""
         r, w = self.runs[run], self.workers[worker]
         assert r.phase == Phase.READY
         assert number == r.attempt + 1
+        assert isolated == r.isolated
         assert w.state == "a"
         assert r.task in w.tasks
         assert len(self.held_by(worker)) < w.slots
@@ -137,7 +149,10 @@ class Oracle:
             r.finish(Phase.FAILED)
         elif verdict == "release":
             r.give_back()
+        elif verdict in {"crash", "among"}:
+            r.take_back(is_crash=verdict == "crash", had_begun=True)
         else:
+            r.isolated = False
             r.phase = Phase.BACKOFF if later else Phase.READY
         return "recorded"
 
@@ -162,13 +177,8 @@ class Oracle:
             if r.cancelled:
                 r.finish(Phase.CANCELLED)
                 continue
-            is_crash = r.phase == Phase.RUNNING and len(held) == 1
-            r.crashes += is_crash
-            r.losses += not is_crash
-            if r.crashes == MAX_CRASHES or r.losses == MAX_LOSSES:
-                r.finish(Phase.FAILED)
-                continue
-            r.give_back()
+            had_begun = r.phase == Phase.RUNNING
+            r.take_back(is_crash=had_begun and len(held) == 1, had_begun=had_begun)
         del self.workers[worker]
 
     def fire(self, kind: str) -> None:

@@ -130,7 +130,7 @@ def test_a_report_is_carried_out_in_the_order_of_a_life() -> None:
     assert accept == Accept([("run-l1", "l1"), ("run-l2", "l2")])
     assert complete == Complete([("run-l2", "l2", b"1")], [_attempt("l2")])
     assert isinstance(fail, Fail)
-    assert (fail.run_id, fail.lease_id, fail.released, fail.rejected) == ("run-l3", "l3", False, False)
+    assert (fail.run_id, fail.lease_id, fail.verdict, fail.rejected) == ("run-l3", "l3", None, False)
     assert fail.attempt == _attempt("l3")
 
 
@@ -205,6 +205,33 @@ def test_long_failures_are_cut() -> None:
     assert "…" in cut.traceback
 
 
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({"released": True}, "release"),
+        ({"crash": dispatch_pb2.CRASH_ALONE}, "crash"),
+        ({"crash": dispatch_pb2.CRASH_AMONG_OTHERS}, "among"),
+    ],
+)
+def test_what_did_not_end_by_itself_is_not_the_policys_to_judge(fields: dict[str, Any], verdict: str) -> None:
+    """A crash has the engine's own type, whatever the worker calls it, and the worker's message."""
+    failure = run_pb2.Failure(type="SIGSEGV", message="exit code -11")
+    failed = dispatch_pb2.Failed(lease_id="l1", run_id="run-l1", failure=failure, **fields)
+    (effect,) = _receive(_open("l1"), report=dispatch_pb2.Report(failed=[failed]))
+    assert isinstance(effect, Fail)
+    assert effect.verdict == verdict
+    told = "SIGSEGV" if verdict == "release" else "Crashed"
+    assert (effect.failure.type, effect.failure.message) == (told, "exit code -11")
+
+
+@pytest.mark.parametrize("fields", [{"crash": 7}, {"crash": dispatch_pb2.CRASH_ALONE, "released": True}])
+def test_a_crash_that_makes_no_sense_breaks_the_protocol(fields: dict[str, Any]) -> None:
+    """A kind that this engine does not know, or one that was handed back besides."""
+    failed = dispatch_pb2.Failed(lease_id="l1", run_id="run-l1", **fields)
+    with pytest.raises(ProtocolError, match=r"report\.failed"):
+        _receive(_open("l1"), report=dispatch_pb2.Report(failed=[failed]))
+
+
 def test_a_failure_without_a_type_is_an_error() -> None:
     """Whatever a worker leaves out."""
     failed = dispatch_pb2.Failed(lease_id="l1", run_id="run-l1")
@@ -255,6 +282,9 @@ def test_an_assignment_tells_the_worker_all() -> None:
     assert (message.task_name, message.execution_timeout_ms, message.created_at_ms) == ("a", 9, 5)
     assert message.cancel_requested
     assert message.spec == spec
+    assert not message.isolated
+    attempt.isolated = True
+    assert to_assignment(attempt, spec.SerializeToString(), [], None).isolated
 
 
 @pytest.mark.parametrize(

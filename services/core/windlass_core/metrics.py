@@ -23,7 +23,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _RUN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 _SCRIPT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 
-Ending: TypeAlias = Literal["completed", "retried", "failed", "released"]
+Ending: TypeAlias = Literal["completed", "retried", "failed", "released", "crashed"]
 _FINAL = ("completed", "failed")
 
 

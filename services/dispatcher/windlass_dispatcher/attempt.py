@@ -37,6 +37,8 @@ class Attempt:
     spec_bytes: int
     # Empty where nothing of the run is recorded.
     traceparent: str = ""
+    # It has to be alone in its process.
+    isolated: bool = False
 
     @property
     def kept_bytes(self) -> int:
@@ -60,12 +62,12 @@ class Attempt:
 
 def to_attempt(entry: list[Any]) -> Attempt:
     """An attempt as scripts describe it."""
-    run, lease, number, flow, version, created, timeout, spec, cancelled, failures, traceparent = entry
+    run, lease, number, flow, version, created, timeout, spec, cancelled, failures, traceparent, *isolated = entry
     is_large = isinstance(spec, int)
     return Attempt(
         run.decode(), lease.decode(), number, flow.decode(), version.decode(), created, timeout,
         None if is_large else spec or None, bool(cancelled), failures or [],
-        spec if is_large else len(spec or b""), traceparent.decode(),
+        spec if is_large else len(spec or b""), traceparent.decode(), bool(isolated),
     )  # fmt: skip
 
 
@@ -89,6 +91,8 @@ def to_assignment(
         created_at_ms=attempt.created_ms,
         cancel_requested=attempt.cancelled,
     )
+    if attempt.isolated:
+        message.isolated = True
     if failures:
         latest = portion(map(_read_briefly, reversed(failures)), FAILURE_BYTES)
         message.failures.extend(reversed(latest))

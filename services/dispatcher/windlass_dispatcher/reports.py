@@ -35,7 +35,13 @@ _OUTCOMES: dict[Reported, "dispatch_pb2.ReportOutcome.ValueType"] = {
     "lease_lost": dispatch_pb2.REPORT_OUTCOME_LEASE_LOST,
 }
 
-_ENDINGS: dict[FailureVerdict, Ending] = {"retry": "retried", "dead": "failed", "release": "released"}
+_ENDINGS: dict[FailureVerdict, Ending] = {
+    "retry": "retried",
+    "dead": "failed",
+    "release": "released",
+    "crash": "crashed",
+    "among": "released",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +131,10 @@ class Reports:
 
     async def _judged(self, item: Failing) -> tuple[str, str, FailureVerdict, int, bytes]:
         effect = item.effect
-        verdict: FailureVerdict = "release"
-        delay_ms = 0
-        if not effect.released:
+        if effect.verdict is None:
             verdict, delay_ms = await self._judge(item.stream.namespace, effect)
+        else:
+            verdict, delay_ms = effect.verdict, 0
         body = effect.failure.SerializeToString()
         return effect.run_id, effect.lease_id, verdict, delay_ms, body
 

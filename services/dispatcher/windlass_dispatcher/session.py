@@ -21,12 +21,18 @@ from windlass_core.domain.limits import (
     MAX_SLOTS,
 )
 from windlass_core.domain.names import check_name, check_worker_id
+from windlass_core.store.runs import FailureVerdict
 from windlass_dispatcher.attempt import Attempt
 
 _MAX_FAILURE_TEXT = 16 * 1024
 _MAX_TRACEBACK = 32 * 1024
 # The names of levels, and ids in hexadecimal digits.
 _MAX_WORD = 64
+
+_CRASHES: dict[int, FailureVerdict] = {
+    dispatch_pb2.CRASH_ALONE: "crash",
+    dispatch_pb2.CRASH_AMONG_OTHERS: "among",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +64,15 @@ class Complete:
 class Fail:
     """This attempt failed.
 
-    `attempt` is None where another dispatcher delivered it; `rejected`: the worker meant it as
-    completed.
+    `attempt` is None where another dispatcher delivered it; `verdict` where it is not the policy's to
+    say what follows; `rejected`: the worker meant it as completed.
     """
 
     run_id: str
     lease_id: str
     attempt: Attempt | None
     failure: run_pb2.Failure
-    released: bool
+    verdict: FailureVerdict | None = None
     rejected: bool = False
 
 
@@ -196,7 +202,7 @@ class WorkerSession:
         if completed:
             effects.append(Complete(completed, known))
         effects += [
-            self._fail(item.run_id, item.lease_id, _cut(item.failure), released=item.released) for item in report.failed
+            self._fail(item.run_id, item.lease_id, _cut(item.failure), _verdict(item)) for item in report.failed
         ]
         return effects
 
@@ -205,13 +211,13 @@ class WorkerSession:
         run_id: str,
         lease_id: str,
         failure: run_pb2.Failure,
+        verdict: FailureVerdict | None = None,
         *,
-        released: bool = False,
         rejected: bool = False,
     ) -> Fail:
         attempt = self._attempts.get(lease_id)
         self.forget(lease_id)
-        return Fail(run_id, lease_id, attempt, failure, released, rejected)
+        return Fail(run_id, lease_id, attempt, failure, verdict, rejected)
 
     def _logs(self, logs: dispatch_pb2.Logs) -> list[Effect]:
         most = 10 * MAX_ITEMS_PER_MESSAGE
@@ -247,6 +253,18 @@ def _wrong_output(output: bytes) -> run_pb2.Failure | None:
             non_retryable=True,
         )
     return None
+
+
+def _verdict(failed: dispatch_pb2.Failed) -> FailureVerdict | None:
+    """What follows of an attempt that did not end by itself; None: it did. Raises ProtocolError."""
+    if failed.crash == dispatch_pb2.CRASH_UNSPECIFIED:
+        return "release" if failed.released else None
+    if failed.released:
+        raise ProtocolError("report.failed: what has crashed can't be handed back: expected released or crash")
+    if failed.crash not in _CRASHES:
+        raise ProtocolError(f"report.failed.crash: expected a known one, got {failed.crash}")
+    failed.failure.type = "Crashed"
+    return _CRASHES[failed.crash]
 
 
 def _cut(failure: run_pb2.Failure) -> run_pb2.Failure:

@@ -97,6 +97,7 @@ RUN_FIELDS = {
     "pa": "parent run",
     "cr": "crashes charged",
     "lo": "losses not charged",
+    "is": "set where the next attempt is to be alone in its process",
     "ll": "log lines ever written",
     "lb": "bytes of the log lines that are kept",
     "tp": "traceparent, where the trace is recorded",

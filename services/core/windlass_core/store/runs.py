@@ -38,7 +38,7 @@ class Submission(NamedTuple):
 
 
 Reported: TypeAlias = Literal["recorded", "duplicate", "lease_lost"]
-FailureVerdict: TypeAlias = Literal["retry", "dead", "release"]
+FailureVerdict: TypeAlias = Literal["retry", "dead", "release", "crash", "among"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,3 +19,14 @@ local function requeue_uncharged(run, r)
   call('HDEL', K.run(run), 'L')
   requeue(run, r)
 end
+
+-- An attempt whose process or worker has died: uncharged, but for a crash that was its own doing. Too many
+-- of either end the run; one that had begun, and was not alone there, is alone the next time.
+local function take_back(run, r, is_crash, had_begun, failure)
+  local count = call('HINCRBY', K.run(run), is_crash and 'cr' or 'lo', 1)
+  local ends = count >= (is_crash and LIMIT.CRASHES or LIMIT.LOSSES)
+  if had_begun or ends then remember(run, tonumber(r.n), r.wk, tonumber(r.s), failure) end
+  if ends then return finish(run, r, PHASE.FAILED) end
+  if had_begun and not is_crash then call('HSET', K.run(run), 'is', 1) end
+  requeue_uncharged(run, r)
+end

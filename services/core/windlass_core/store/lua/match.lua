@@ -64,7 +64,7 @@ local function claim(flow, level, lane, worker, room, leases)
       held[#held + 1] = lease
       held[#held + 1] = run
       taken[#taken + 1] = lease
-      local r = { b = f[3], f = flow, v = f[4], c = f[5], x = f[6], cx = f[8], tp = f[9] }
+      local r = { n = f[2], b = f[3], f = flow, v = f[4], c = f[5], x = f[6], cx = f[8], tp = f[9] }
       if r.tp then note_traced('queue', run, r.tp, flow, attempt, call('HGET', K.run(run), 't') or r.c) end
       attempts[#attempts + 1] = describe(run, lease, attempt, r)
     end

@@ -2,9 +2,11 @@
 -- Purpose: attempts ended without an output: the run is tried again, now or later, or ends.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: list of { run, lease, what, delay ms, failure }; what is 'retry' (after the
---            delay), 'dead', or 'release': handed back unfinished, nothing charged
+--            delay), 'dead', 'release': handed back unfinished, nothing charged, 'crash': its process
+--            died and it was alone there, or 'among': the same, with others
 -- Returns: msgpack: a verdict for each: 'recorded', 'duplicate' or 'lease_lost'
--- Invariants: needs the exact lease; a run that was to be cancelled ends cancelled.
+-- Invariants: needs the exact lease; a run that was to be cancelled ends cancelled; the third crash
+--            ends a run, as does the twentieth loss among others.
 -- Cost:    O(log n) per attempt
 --!include keys
 --!include time
@@ -21,7 +23,11 @@ local function fail(run, r, what, delay, failure)
     finish(run, r, PHASE.CANCELLED, nil, r.cx)
   elseif what == 'release' then
     requeue_uncharged(run, r)
+  elseif what == 'crash' or what == 'among' then
+    take_back(run, r, what == 'crash', true, failure)
   else
+    -- It has ended by itself: from now on it may be among others again.
+    if r.is then call('HDEL', K.run(run), 'is') end
     remember(run, tonumber(r.n), r.wk, tonumber(r.s), failure)
     if r.x then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
     if what == 'dead' then
@@ -42,10 +48,11 @@ end
 
 for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local run, lease, what, delay, failure = unpack(item)
-  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'fw')
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'fw',
+    'is')
   local r = {
     L = f[2], wk = f[3], f = f[4], w = f[5], ww = f[6], x = f[7], cx = f[8],
-    p = f[9], c = f[10], t = f[11], n = f[12], s = f[13],
+    p = f[9], c = f[10], t = f[11], n = f[12], s = f[13], is = f[15],
   }
   if r.L ~= lease then
     verdicts[place] = 'lease_lost'

@@ -5,7 +5,7 @@
 -- Returns: msgpack: { { attempts taken back, more (bool) }, traced }
 -- Invariants: an attempt alone on its worker is charged as a crash, the third one ends the run; one
 --            that was not alone, or that the worker hadn't accepted, is charged nothing, but a run
---            lost 20 times ends.
+--            lost 20 times ends; one that ran and was not alone is isolated the next time.
 -- Cost:    O(log n) per attempt, 200 per call
 --!include keys
 --!include time
@@ -21,11 +21,12 @@ local AT_ONCE = 200
 local lost, crashed = unpack(cmsgpack.unpack(ARGV[1]))
 local taken, more = 0, false
 
-local function take_back(run, lease, alone)
+local function take_from_worker(run, lease, alone)
   local f = call('HMGET', K.run(run), 'ph', 'L', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'wk', 'fw',
     'tp')
   local r = {
     L = lease, f = f[3], w = f[4], ww = f[5], x = f[6], cx = f[7], p = f[8], c = f[9], t = f[10], n = f[11],
+    s = f[12], wk = f[13],
   }
   local running = f[1] == PHASE.RUNNING
   if f[2] ~= lease or not (running or f[1] == PHASE.LEASED) then return end
@@ -33,14 +34,7 @@ local function take_back(run, lease, alone)
   if r.cx then return finish(run, r, PHASE.CANCELLED, nil, r.cx) end
   -- One that kills its worker at once is never accepted.
   local is_crash = running and alone
-  local crash = is_crash and call('HINCRBY', K.run(run), 'cr', 1) or 0
-  local loss = is_crash and 0 or call('HINCRBY', K.run(run), 'lo', 1)
-  local ends = crash >= LIMIT.CRASHES or loss >= LIMIT.LOSSES
-  if running or ends then
-    remember(run, tonumber(r.n), f[13], tonumber(f[12]), is_crash and crashed or lost)
-  end
-  if ends then return finish(run, r, PHASE.FAILED) end
-  requeue_uncharged(run, r)
+  take_back(run, r, is_crash, running, is_crash and crashed or lost)
   gather_moved(run, f[14])
 end
 
@@ -52,7 +46,7 @@ for _, worker in ipairs(expired) do
   for i = 1, #attempts, 2 do
     if taken == AT_ONCE then break end
     taken = taken + 1
-    take_back(attempts[i + 1], attempts[i], alone)
+    take_from_worker(attempts[i + 1], attempts[i], alone)
     call('HDEL', K.attempts(worker), attempts[i])
     call('SREM', K.slots(worker, POOL), attempts[i])
   end

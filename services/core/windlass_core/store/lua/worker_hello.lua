@@ -40,7 +40,7 @@ local attempts = call('HGETALL', K.attempts(worker))
 for i = 1, #attempts, 2 do
   local lease, run = attempts[i], attempts[i + 1]
   local f = call('HMGET', K.run(run), 'n', 'b', 'f', 'v', 'c', 'x', 'cx', 'ph', 'tp')
-  local r = { b = f[2], f = f[3], v = f[4], c = f[5], x = f[6], cx = f[7], tp = f[9] }
+  local r = { n = f[1], b = f[2], f = f[3], v = f[4], c = f[5], x = f[6], cx = f[7], tp = f[9] }
   if is_held[lease] then
     if f[8] == PHASE.LEASED then call('HSET', K.run(run), 'ph', PHASE.RUNNING) end
     if r.cx then cancels[#cancels + 1] = lease end
