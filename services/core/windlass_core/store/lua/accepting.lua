@@ -1,0 +1,98 @@
+-- Accepting runs, whoever submits them. What became ready is gathered: the caller queues it with
+-- push_gathered, and ends with flush_finished. Needs `wake`, `lanes`, `flows`, `finish` and `watch`.
+
+-- Runs of one batch have one time; parts of a millisecond, the finest that a score has, keep their order
+-- in the lane. Each takes the store longer than such a part: the next batch comes after all of them.
+local PARTS = 4096
+local exactly = now + tonumber(stamp[2]) % 1000 / 1000
+
+-- Of the batch under way: what is told of places, and times and runs for the index.
+local verdicts, times, ready = {}, {}, 0
+
+-- A parent that has gone, or is another namespace's, is none: nothing of it is told, no key taken.
+local function look_at_parent(namespace, parent)
+  if parent == '' then return false, nil end
+  local f = call('HMGET', K.run(parent), 'f', 'cx')
+  if not f[1] or namespace_of(f[1]) ~= namespace then return false, nil end
+  return true, f[2]
+end
+
+local function accept(
+  place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent
+)
+  local sets = { 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now }
+  local function set(field, value)
+    sets[#sets + 1] = field
+    sets[#sets + 1] = value
+  end
+  if timeout > 0 then set('x', timeout) end
+  if wait then set('w', inc) end
+  if trace ~= '' then set('tp', trace) end
+  if parent ~= '' then
+    set('pa', parent)
+    if has_parent then call('SADD', K.children(parent), run) end
+  end
+  if delay > 0 then
+    set('ph', PHASE.SCHEDULED)
+    set('t', now + delay)
+    set_timer('ready:' .. run, now + delay)
+  else
+    set('ph', PHASE.READY)
+    gather_ready(flow, level, run, exactly + place / PARTS)
+    ready = ready + 1
+  end
+  if expires > 0 then
+    set('xs', 1)
+    set_timer('start:' .. run, now + expires)
+  end
+  call('HSET', K.run(run), unpack(sets))
+  gather_kept(flow, 1)
+  times[#times + 1] = now
+  times[#times + 1] = run
+end
+
+local function known_already(place, run, spec, flow, inc, wait)
+  local known = call('HMGET', K.run(run), 'b', 'f')
+  if known[1] == spec and known[2] == flow then
+    verdicts[place] = 'duplicate'
+    if wait then watch(run, inc) end
+  else
+    verdicts[place] = 'taken'
+  end
+end
+
+local function accept_cancelled(run, spec, flow, level, version, inc, wait, parent, reason)
+  call('HSET', K.run(run), 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now, 'pa', parent)
+  finish(run, { f = flow, w = wait and inc }, PHASE.CANCELLED, nil, reason)
+  gather_kept(flow, 1)
+  times[#times + 1] = now
+  times[#times + 1] = run
+end
+
+-- runs: as run_submit takes them, of one namespace. Returns { place → 'duplicate' | 'taken' }, places from
+-- 1, and how many are ready at once.
+local function accept_runs(namespace, inc, runs)
+  verdicts, times, ready = {}, {}, 0
+  -- Nearly always all of them are new, which one call tells.
+  local keys, all_new = {}, true
+  for place, item in ipairs(runs) do keys[place] = K.run(item[1]) end
+  if #keys > 0 then all_new = call('EXISTS', unpack(keys)) == 0 end
+  local seen = {}
+  for place, item in ipairs(runs) do
+    local run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace = unpack(item)
+    local has_parent, reason = look_at_parent(namespace, parent)
+    if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
+      known_already(place, run, spec, flow, inc, wait)
+    elseif reason then
+      accept_cancelled(run, spec, flow, level, version, inc, wait, parent, reason)
+    else
+      accept(place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent)
+    end
+    seen[run] = true
+  end
+  for first = 1, #times, 1000 do
+    call('ZADD', K.runs_by_time(namespace), unpack(times, first, math.min(first + 999, #times)))
+  end
+  count_gathered()
+  return verdicts, ready
+end
