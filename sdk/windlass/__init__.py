@@ -105,4 +105,4 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     from windlass.exceptions import __all__ as errors
 
-    return sorted({*globals(), *_HOMES, *(name for name in errors if name[0].isupper())})
+    return sorted({*globals(), *_HOMES, *errors})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final, Self
 
-from windlass.exceptions import WindlassError, refused_batch
+from windlass.exceptions import BatchRefused, WindlassError
 from windlass.transport.call import Call, Pending
 from windlass.transport.io_thread import check_may_block
 from windlass.waiting import wait_for
@@ -57,7 +57,7 @@ class Batch:
                 if isinstance(answer, WindlassError):
                     errors[item.run_id] = answer
         if errors:
-            raise refused_batch(errors, total)
+            raise _refused(errors, total)
 
     def __enter__(self) -> Self:
         self._token = open_batch.set(self)
@@ -82,3 +82,10 @@ class Batch:
         ]
         self._sent.append(items)
         self.session.submit(items)
+
+
+def _refused(errors: dict[str, WindlassError], total: int) -> BatchRefused:
+    """Sum up what was refused out of `total` runs."""
+    reasons = sorted({str(error) for error in errors.values()})
+    shown = "; ".join(reasons[:3]) + ("; …" if len(reasons) > 3 else "")  # noqa: PLR2004 - the number says it
+    return BatchRefused(f"{len(errors)} of {total} runs were refused: {shown}", errors=errors)

@@ -6,13 +6,14 @@ import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from windlass.exceptions import TaskRunError, from_failure
 from windlass.priority import Priority
+from windlass.transport.error_detail import from_failure
 from windlass.transport.run_id import mint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from windlass.exceptions import TaskRunError
     from windlass.v1 import dispatch_pb2
 
 #: The context of the task that executes here, so that runs submitted inside it know their parent.

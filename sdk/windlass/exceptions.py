@@ -1,4 +1,4 @@
-"""Owns every error that the SDK raises, and how errors on the wire become them. Raises nothing itself.
+"""Owns every error that the SDK raises. Raises nothing itself; `transport/error_detail.py` reads them off the wire.
 
 WindlassError
 ├── InvalidTask (TypeError)          the function cannot be a task as it stands
@@ -37,14 +37,7 @@ WindlassError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import grpc
-
-    from windlass.v1 import error_pb2, run_pb2
+from typing import Literal
 
 __all__ = [
     "AlreadyExists",
@@ -80,9 +73,6 @@ __all__ = [
     "UnknownTask",
     "UnknownWorker",
     "WindlassError",
-    "from_detail",
-    "from_failure",
-    "from_rpc_error",
 ]
 
 
@@ -372,82 +362,3 @@ class ClientClosed(WindlassError, RuntimeError):
 
 class NonRetryableException(WindlassError):
     """Raised by a task to fail its run now, whatever the retry policy says."""
-
-
-def from_detail(detail: error_pb2.ErrorDetail) -> WindlassError:
-    """Turn the engine's typed detail into the error that says the same."""
-    build = _BY_REASON.get(detail.reason)
-    if build is None:
-        return ServerFault(detail.message or "the engine gave no reason")
-    return build(detail)
-
-
-def from_failure(run_id: str, failure: run_pb2.Failure) -> TaskRunError:
-    """Turn a recorded failure into the error that `result()` raises."""
-    attempts = f" (attempt {failure.attempt})" if failure.attempt > 1 else ""
-    said = f": {failure.message}" if failure.message else ""
-    return TaskRunError(
-        f"run {run_id} failed{attempts}: {failure.type or 'unknown error'}{said}",
-        run_id=run_id,
-        type=failure.type,
-        error=failure.message,
-        traceback=failure.traceback,
-        attempt=failure.attempt,
-        non_retryable=failure.non_retryable,
-    )
-
-
-def from_rpc_error(error: grpc.aio.AioRpcError, address: str) -> WindlassError:
-    """Turn a failed call to `address` into a typed error, by its detail where it has one."""
-    from windlass.transport.rpc_status import detail_of, error_by_code
-
-    detail = detail_of(error)
-    return error_by_code(error, address) if detail is None else from_detail(detail)
-
-
-def _with_field(detail: error_pb2.ErrorDetail) -> InvalidInput:
-    where = f"{detail.field}: " if detail.field and detail.field not in detail.message else ""
-    return InvalidInput(where + detail.message, field=detail.field)
-
-
-def _seconds(detail: error_pb2.ErrorDetail) -> float:
-    return detail.retry_after_ms / 1000
-
-
-def _scopes(detail: error_pb2.ErrorDetail) -> tuple[str, ...]:
-    from windlass.v1 import token_pb2
-
-    return tuple(token_pb2.TokenScope.Name(s).removeprefix("TOKEN_SCOPE_").lower() for s in detail.missing_scopes)
-
-
-#: ErrorReason (by number: the stubs load on first use) to the error that it becomes.
-_BY_REASON: dict[int, Callable[[error_pb2.ErrorDetail], WindlassError]] = {
-    1: _with_field,
-    2: lambda detail: UnknownTask(detail.message),
-    3: lambda detail: UnknownRun(detail.message),
-    4: lambda detail: UnknownWorker(detail.message),
-    5: lambda detail: PayloadTooLarge(detail.message, limit=detail.limit),
-    6: lambda detail: RunIdTaken(detail.message),
-    7: lambda detail: StoreUnavailable(detail.message, retry_after=_seconds(detail)),
-    8: lambda detail: StoreFull(detail.message, retry_after=_seconds(detail)),
-    9: lambda detail: ProtocolError(detail.message),
-    10: lambda detail: NoDispatcher(detail.message, retry_after=_seconds(detail)),
-    11: lambda detail: StoreUnavailable(detail.message, retry_after=_seconds(detail)),
-    12: lambda detail: ServerFault(detail.message),
-    13: lambda detail: Unauthorized(detail.message, why="missing"),
-    14: lambda detail: Unauthorized(detail.message, why="unknown"),
-    15: lambda detail: Unauthorized(detail.message, why="expired"),
-    16: lambda detail: Unauthorized(detail.message, why="revoked"),
-    17: lambda detail: MissingScope(detail.message, scopes=_scopes(detail)),
-    18: lambda detail: AlreadyExists(detail.message, field=detail.field),
-    19: lambda detail: NotFound(detail.message, field=detail.field),
-    20: lambda detail: SlowReader(detail.message, retry_after=_seconds(detail)),
-    21: lambda detail: EngineBusy(detail.message, retry_after=_seconds(detail), limit=detail.limit),
-}
-
-
-def refused_batch(errors: dict[str, WindlassError], total: int) -> BatchRefused:
-    """Sum up what was refused out of `total` runs."""
-    reasons: Sequence[str] = sorted({str(error) for error in errors.values()})
-    shown = "; ".join(reasons[:3]) + ("; …" if len(reasons) > 3 else "")  # noqa: PLR2004 - the number says it
-    return BatchRefused(f"{len(errors)} of {total} runs were refused: {shown}", errors=errors)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic_core import from_json
 
-from windlass.exceptions import TaskRunError, from_failure
 from windlass.priority import Priority
 from windlass.status import RunStatus
+from windlass.transport.error_detail import from_failure
 from windlass.v1 import run_pb2, worker_pb2
 
 if TYPE_CHECKING:
+    from windlass.exceptions import TaskRunError
     from windlass.v1 import workflow_pb2
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from windlass.exceptions import ServerFault, from_detail
+from windlass.exceptions import ServerFault
+from windlass.transport.error_detail import from_detail
 from windlass.v1 import error_pb2
 from windlass_core.domain import errors
 from windlass_core.rpc.status import STATUSES, to_detail

@@ -24,10 +24,12 @@ from windlass import config as config_module
 from windlass import exceptions
 from windlass.config import OTHERS_SETTINGS, ClientConfig, UnknownSettingWarning
 from windlass.duration import to_milliseconds
-from windlass.exceptions import InvalidConfig, WindlassError, from_detail, from_failure, from_rpc_error
+from windlass.exceptions import InvalidConfig, WindlassError
 from windlass.priority import Priority
 from windlass.retry import RetryPolicy, policy_from_counts
 from windlass.status import RunStatus
+from windlass.transport.error_detail import from_detail, from_failure
+from windlass.transport.rpc_status import from_rpc_error
 from windlass.transport.run_id import mint
 from windlass.v1 import error_pb2, run_pb2
 

@@ -16,8 +16,9 @@ import grpc
 from windlass.cli.findings import Finding, Verdict
 from windlass.cli.output import length
 from windlass.cli.tls_checks import check_tls
-from windlass.exceptions import Unauthorized, WindlassError, from_rpc_error
+from windlass.exceptions import Unauthorized, WindlassError
 from windlass.transport.channel import call_metadata, open_channel
+from windlass.transport.rpc_status import from_rpc_error
 from windlass.v1 import (
     system_service_pb2,
     token_pb2,

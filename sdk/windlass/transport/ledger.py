@@ -17,10 +17,9 @@ from windlass.exceptions import (
     UnknownRun,
     UnknownTask,
     WindlassError,
-    from_detail,
-    from_failure,
 )
 from windlass.transport.call import Later, Pending, Wakeups
+from windlass.transport.error_detail import from_detail, from_failure
 from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
 
 if TYPE_CHECKING:

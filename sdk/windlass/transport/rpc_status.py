@@ -17,9 +17,16 @@ from windlass.exceptions import (
     Unauthorized,
     WindlassError,
 )
+from windlass.transport.error_detail import from_detail
 from windlass.v1 import error_pb2
 
 _TRAILER: Final = "grpc-status-details-bin"
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError, address: str) -> WindlassError:
+    """Turn a failed call to `address` into a typed error, by its detail where it has one."""
+    detail = detail_of(error)
+    return error_by_code(error, address) if detail is None else from_detail(detail)
 
 
 def detail_of(error: grpc.aio.AioRpcError) -> error_pb2.ErrorDetail | None:

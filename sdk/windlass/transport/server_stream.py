@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import grpc.aio
 
-from windlass.exceptions import from_rpc_error
+from windlass.transport.rpc_status import from_rpc_error
 from windlass.transport.session import FIRST_DELAY, LONGEST_DELAY, may_pass
 
 if TYPE_CHECKING:

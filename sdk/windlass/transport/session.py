@@ -21,12 +21,11 @@ from windlass.exceptions import (
     SlowReader,
     Unauthorized,
     WindlassError,
-    from_rpc_error,
 )
 from windlass.transport.channel import call_metadata, open_channel
 from windlass.transport.io_thread import IoThread, check_may_block, io_thread
 from windlass.transport.ledger import Ledger
-from windlass.transport.rpc_status import unreachable
+from windlass.transport.rpc_status import from_rpc_error, unreachable
 from windlass.v1.run_service_pb2 import SessionRequest, SessionResponse
 from windlass.v1.run_service_pb2_grpc import RunServiceStub
 from windlass.v1.token_service_pb2_grpc import TokenServiceStub

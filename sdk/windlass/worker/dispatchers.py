@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from windlass.exceptions import NoDispatcher, Unauthorized, from_rpc_error
+from windlass.exceptions import NoDispatcher, Unauthorized
 from windlass.transport.channel import call_metadata, open_channel
+from windlass.transport.rpc_status import from_rpc_error
 from windlass.v1 import run_service_pb2, run_service_pb2_grpc, worker_service_pb2
 from windlass.v1 import worker_service_pb2_grpc as worker_service
 

@@ -23,9 +23,9 @@ from windlass.exceptions import (
     StoreUnavailable,
     Unauthorized,
     WindlassError,
-    from_rpc_error,
 )
 from windlass.transport.io_thread import io_thread
+from windlass.transport.rpc_status import from_rpc_error
 from windlass.v1 import dispatch_pb2
 from windlass.worker.connection import Connection, ConnectionLost
 from windlass.worker.dispatchers import Dispatchers
