@@ -154,6 +154,7 @@ class Windlass:
         workflows: Iterable[Task] | None = None,
         queues: Iterable[str] | None = None,
         lifespan: Callable[[], AsyncIterator[Any]] | None = None,
+        capture_logs: bool = True,
     ) -> Worker:
         """Make a worker; `start()` runs it.
 
@@ -165,6 +166,8 @@ class Windlass:
             queues: the queues that it serves; left out, all.
             lifespan: an async generator function, run once: to its `yield` before the first task, beyond
                 it after the last one. `ctx.lifespan` is what it yields. Left out, the application's.
+            capture_logs: what tasks log with the standard library is kept with their runs, as `ctx.log` lines
+                are; loggers' own levels decide what that is.
 
         """
         from windlass.worker import Worker
@@ -177,6 +180,7 @@ class Windlass:
             workflows=workflows,
             queues=queues,
             lifespan=lifespan,
+            capture_logs=capture_logs,
         )
 
     @overload

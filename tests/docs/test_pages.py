@@ -31,6 +31,12 @@ def programs(page: Path) -> dict[str, str]:
     return found
 
 
+def pages_with_tasks() -> list[str]:
+    """Give each page that shows a `tasks.py`."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [str(page.relative_to(ROOT)) for page in pages if "tasks.py" in programs(page)]
+
+
 @contextmanager
 def worker(folder: Path, environment: dict[str, str]) -> Iterator[None]:
     """Serve the page's tasks."""
@@ -43,13 +49,10 @@ def worker(folder: Path, environment: dict[str, str]) -> Iterator[None]:
         process.wait()
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/getting-started.md", "docs/coming-from-celery.md", "docs/dependencies.md"]
-)
+@pytest.mark.parametrize("page", pages_with_tasks())
 def test_every_program_on_the_page_runs(page: str, tmp_path: Path) -> None:
     """Each named block is a file; those that are not served or tested are run to their end."""
     files = programs(ROOT / page)
-    assert "tasks.py" in files
     for name, code in files.items():
         (tmp_path / name).write_text(code, "utf-8")
     with start_engine() as engine:

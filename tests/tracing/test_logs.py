@@ -48,8 +48,8 @@ async def test_lines_of_an_attempt_name_its_trace_and_span(
     assert [vars(record)["trace_id"], vars(record)["span_id"]] == ids
     run_id = ref.workflow_run_id
     await asyncio.to_thread(until, lambda: bool(app.logs.list(run_id)), "its lines are kept")
-    (line,) = await app.logs.aio_list(run_id)
-    assert [line.trace_id, line.span_id] == ids
+    lines = await app.logs.aio_list(run_id)
+    assert [(line.message, line.trace_id, line.span_id) for line in lines] == [("said", *ids), ("kept", *ids)]
 
 
 async def test_outside_of_spans_records_have_empty_ids(app: Windlass, caplog: pytest.LogCaptureFixture) -> None:

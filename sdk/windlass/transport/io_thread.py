@@ -14,6 +14,7 @@ import threading
 import weakref
 from collections import deque
 from concurrent.futures import CancelledError, Future
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from windlass.exceptions import ForkedClient, SyncCallOnLoop
@@ -35,6 +36,8 @@ class IoThread:
         self.used_by_grpc = False
         self._handed_over: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._woken = False
+        # What runs here is nobody's task: whoever hands over must not lend it a context.
+        self._variables = Context()
         self._at_exit: list[Callable[[], Awaitable[object]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="windlass-io", daemon=True)
@@ -50,7 +53,7 @@ class IoThread:
             # Two threads may both get here: a wake-up too many, never one too few, because the
             # loop clears the flag before it looks at the queue.
             self._woken = True
-            self.loop.call_soon_threadsafe(self._drain)
+            self.loop.call_soon_threadsafe(self._drain, context=self._variables)
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
         """Run a coroutine on the loop. From any other thread; the future is that thread's."""

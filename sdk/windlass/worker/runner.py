@@ -21,6 +21,7 @@ from windlass.exceptions import PayloadTooLarge
 from windlass.middleware import wrap
 from windlass.resolution import call_on_loop, call_on_thread, hop_to
 from windlass.worker.attempt import Attempt
+from windlass.worker.capture import begin_capture, end_capture
 from windlass.worker.failure import failure_of, timed_out, traceback_of, unknown_task
 from windlass.worker.outcome import Completion, FailedAttempt
 from windlass.worker.surroundings import Surroundings
@@ -76,6 +77,8 @@ class Runner:
         self._outcomes: list[Outcome] = []
         self._threads = ThreadPool(slots, self._run_in_thread)
         self.max_payload = DEFAULT_MAX_PAYLOAD
+        if surroundings.capture_logs:
+            begin_capture(worker_id)
 
     # --- From the I/O thread: one hand-over per batch ------------------------------------------
 
@@ -111,6 +114,7 @@ class Runner:
         if self._stopping:
             await asyncio.wait(self._stopping, timeout=seconds)
         self._threads.close()
+        end_capture(self._worker_id)
 
     def _known(self, lease_ids: Iterable[str]) -> list[Attempt]:
         attempts = (self._attempts.get(lease_id) for lease_id in lease_ids)

@@ -19,9 +19,11 @@ class Surroundings:
         lifespan: what the worker's lifespan yielded.
         middleware: the first is outermost.
         overrides: dependencies, and what stands in for them; a live view.
+        capture_logs: what it logs with the standard library goes into its run's log.
 
     """
 
     lifespan: Any = None
     middleware: tuple[Middleware, ...] = ()
     overrides: Mapping[Callable[..., Any], Callable[..., Any]] = field(default_factory=dict)
+    capture_logs: bool = False

@@ -61,6 +61,7 @@ class Worker:
         queues: Iterable[str] | None = None,
         lifespan: Callable[[], AsyncIterator[Any]] | None = None,
         drain_grace: float = DRAIN_GRACE,
+        capture_logs: bool = True,
     ) -> None:
         """Prepare a worker; connects to nothing yet.
 
@@ -73,6 +74,7 @@ class Worker:
             queues: the queues that it serves; left out, all.
             lifespan: what it opens before its first task and closes after its last; left out, `app`'s.
             drain_grace: seconds that running work gets to finish when the worker is told to stop.
+            capture_logs: keep what tasks log with the standard library in the logs of their runs.
 
         Raises:
             InvalidConfig: a value is out of its range, or the lifespan is no async generator function.
@@ -92,6 +94,7 @@ class Worker:
         lifespan = lifespan or app.lifespan
         self._lifespan = None if lifespan is None else Lifespan(lifespan)
         self._drain_grace = drain_grace
+        self._capture_logs = capture_logs
         self._ready = threading.Event()
         self._stream: Stream | None = None
         self._runner: Runner | None = None
@@ -146,7 +149,8 @@ class Worker:
         self._loop = loop
         forbid_sync_calls_on(loop)
         lifespan = await self._open_lifespan(loop)
-        surroundings = Surroundings(lifespan, self._app.middlewares, self._app.dependency_overrides)
+        app = self._app
+        surroundings = Surroundings(lifespan, app.middlewares, app.dependency_overrides, self._capture_logs)
         make = Runner if self._app.instrumentation is None else self._app.instrumentation.runner
         self._runner = make(tasks, self._slots, self.id, self._labels, loop, self._stream, surroundings)
         _log.info(
