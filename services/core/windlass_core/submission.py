@@ -3,17 +3,22 @@
 import json
 import os
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from pydantic_core import from_json
 
 from windlass.v1 import run_pb2, run_service_pb2
 from windlass_core.domain.definition import Definition, check_duration, check_level, check_policy
 from windlass_core.domain.errors import InvalidField, TooLarge
+from windlass_core.domain.expression import Scope
 from windlass_core.domain.limits import MAX_METADATA_BYTES, MAX_NAME_LENGTH, MAX_PAYLOAD_BYTES
 from windlass_core.domain.names import check_name, check_run_id, flow_name, mint_run_id
 from windlass_core.domain.trace import recorded
 from windlass_core.store.runs import Submission
 
+_NO_LIMITS: Final[Mapping[str, int]] = MappingProxyType({})
 _MAX_TRACE_BYTES = 1024
 # All of a run's spec: its input, its metadata with the definition's, and the names and lists besides.
 _MAX_SPEC_BYTES = MAX_PAYLOAD_BYTES + 3 * MAX_METADATA_BYTES
@@ -26,16 +31,21 @@ def check_submission(
     namespace: str,
     wait: bool,
     path: str,
+    limits: Mapping[str, int] = _NO_LIMITS,
 ) -> Submission:
-    """What the store takes. Raises InvalidField and TooLarge, with a field below `path`."""
+    """What the store takes; `limits` are the rate limits that the definition names, in units.
+
+    Raises InvalidField, and NotFound for a limit that nobody has put, with a field below `path`.
+    """
     spec = submission.spec
     if submission.run_id:
         run_id = check_run_id(submission.run_id, f"{path}.run_id")
     else:
         run_id = mint_run_id(time.time_ns() // 1_000_000, os.urandom(10))
-    _check_input(spec.input_json, f"{path}.spec.input_json")
+    given = _check_input(spec.input_json, f"{path}.spec.input_json")
+    metadata: Mapping[str, Any] = {}
     if spec.metadata_json or definition.metadata:
-        spec = _with_metadata(spec, definition, f"{path}.spec.metadata_json")
+        spec, metadata = _with_metadata(spec, definition, f"{path}.spec.metadata_json")
     level = check_level(spec.priority, f"{path}.spec.priority") or definition.level
     queue = check_name(spec.queue, f"{path}.spec.queue") if spec.queue else definition.queue
     delay_ms = check_duration(spec.delay_ms, f"{path}.spec.delay_ms")
@@ -60,6 +70,11 @@ def check_submission(
             f"{path}.spec",
             _MAX_SPEC_BYTES,
         )
+    more = None
+    if definition.gates is not None:
+        scope = Scope(given, metadata)
+        if gates := definition.gates.of_run(namespace, scope, limits, f"{path}.spec"):
+            more = {"g": gates}
     return Submission(
         run_id,
         serialized,
@@ -72,10 +87,12 @@ def check_submission(
         wait,
         spec.parent_task_run_id,
         recorded(spec.traceparent),
+        more,
     )
 
 
-def _check_input(text: bytes, field: str) -> None:
+def _check_input(text: bytes, field: str) -> Any:
+    """The input as JSON has it."""
     if len(text) > MAX_PAYLOAD_BYTES:
         raise TooLarge(
             f"{field}: {len(text)} bytes are over the limit of {MAX_PAYLOAD_BYTES} (1 MiB); "
@@ -83,15 +100,16 @@ def _check_input(text: bytes, field: str) -> None:
             field,
             MAX_PAYLOAD_BYTES,
         )
-    if text:
-        try:
-            from_json(text, allow_inf_nan=False)
-        except ValueError as error:
-            raise InvalidField(f"{field}: expected JSON: {error}", field) from error
+    try:
+        return from_json(text, allow_inf_nan=False) if text else {}
+    except ValueError as error:
+        raise InvalidField(f"{field}: expected JSON: {error}", field) from error
 
 
-def _with_metadata(spec: run_pb2.RunSpec, definition: Definition, field: str) -> run_pb2.RunSpec:
-    """The spec with its metadata checked, and the definition's defaults under it."""
+def _with_metadata(
+    spec: run_pb2.RunSpec, definition: Definition, field: str
+) -> tuple[run_pb2.RunSpec, Mapping[str, Any]]:
+    """The spec with its metadata checked, and the definition's defaults under it; and that metadata."""
     if len(spec.metadata_json) > MAX_METADATA_BYTES:
         raise TooLarge(
             f"{field}: {len(spec.metadata_json)} bytes are over the limit of 64 KiB",
@@ -107,6 +125,7 @@ def _with_metadata(spec: run_pb2.RunSpec, definition: Definition, field: str) ->
     if definition.metadata:
         merged = run_pb2.RunSpec()
         merged.CopyFrom(spec)
-        merged.metadata_json = json.dumps({**definition.metadata, **given}).encode()
-        return merged
-    return spec
+        both = {**definition.metadata, **given}
+        merged.metadata_json = json.dumps(both).encode()
+        return merged, both
+    return spec, given

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from windlass.v1 import workflow_pb2
 from windlass_core.domain.errors import InvalidField
+from windlass_core.domain.gates import Gates, check_gates
 from windlass_core.domain.levels import DEFAULT_LEVEL, LEVELS
 from windlass_core.domain.limits import MAX_ATTEMPTS, MAX_DURATION_MS, MAX_METADATA_BYTES
 from windlass_core.domain.names import DEFAULT_QUEUE, check_name
@@ -20,7 +21,10 @@ _MAX_COEFFICIENT = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A checked version of a workflow of one task. Durations in milliseconds, 0: no limit."""
+    """A checked version of a workflow of one task. Durations in milliseconds, 0: no limit.
+
+    `gates` are what its runs have to pass, None where that is nothing.
+    """
 
     name: str
     version: str
@@ -31,6 +35,7 @@ class Definition:
     execution_timeout_ms: int
     schedule_timeout_ms: int
     metadata: Mapping[str, Any]
+    gates: Gates | None = None
 
 
 def version_of(message: workflow_pb2.WorkflowDefinition) -> str:
@@ -73,6 +78,7 @@ def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> De
         execution_timeout_ms=task.execution_timeout_ms,
         schedule_timeout_ms=task.schedule_timeout_ms,
         metadata=_check_metadata(message.default_metadata_json, f"{field}.default_metadata_json"),
+        gates=check_gates(message, field),
     )
 
 
