@@ -24,7 +24,7 @@ _DAMAGES = {
     "a run holds a lease that nobody knows": ("HSET", "r:{running}", "L", "lease"),
     "a timer is missing": ("DEL", "T"),
     "a timer is left": ("ZADD", "T", "1", "ready:{running}"),
-    "a run ends twice": ("RPUSH", "done", "1 {running}", "1 {running}"),
+    "a run ends twice": ("RPUSH", "done", "9999999999999 {running}", "9999999999999 {running}"),
     "a run is in no list": ("DEL", "ix:default"),
     "a run failed unseen": ("DEL", "fx:default"),
     "a key stays behind": ("RPUSH", "log:gone", "line"),

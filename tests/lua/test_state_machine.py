@@ -261,6 +261,18 @@ class Scripts(RuleBasedStateMachine):
         expected = self._oracle.cancel(run) if run in self._oracle.runs else "unknown"
         assert self._do(self._world.cancel(run)) == [expected]
 
+    @rule(run=runs, only_failed=st.booleans())
+    def replay(self, run: str, *, only_failed: bool) -> None:
+        """Once more from the beginning."""
+        expected = self._oracle.replay(run, only_failed=only_failed) if run in self._oracle.runs else "unknown"
+        assert self._do(self._shard.runs.replay(NAMESPACE, [run], only_failed=only_failed)) == [expected]
+
+    @rule(run=runs)
+    def delete(self, run: str) -> None:
+        """The dead letter is emptied."""
+        expected = self._oracle.delete(run) if run in self._oracle.runs else "unknown"
+        assert self._do(self._shard.runs.delete(NAMESPACE, [run])) == [expected]
+
     @rule(run=runs)
     def submit_again(self, run: str) -> None:
         """The answer was lost."""

@@ -37,10 +37,12 @@ def check_steps(script: str, before: Mapping[str, Phase], after: Mapping[str, Ph
             continue
         was = before[run]
         reachable = {*TRANSITIONS[was], *(step for p in through & set(TRANSITIONS[was]) for step in TRANSITIONS[p])}
+        if was.terminal and script != "run_replay":
+            reachable = set()
         if phase != was and phase not in reachable:
             yield f"{script}: {run} went from {was.name} to {phase.name}"
     for run in before.keys() - after.keys():
-        if script != "runs_expire" or not before[run].terminal:
+        if script not in {"runs_expire", "run_delete"} or not before[run].terminal:
             yield f"{script}: {run} was deleted while {before[run].name}"
 
 
@@ -66,10 +68,17 @@ def _keys(s: Snapshot) -> Iterator[str]:
 
 
 def _runs(s: Snapshot) -> Iterator[str]:
-    done = [entry.partition(" ")[2] for entry in s.list("done")]
-    ended = set(done)
-    if len(ended) != len(done):
-        yield "a run has ended twice"
+    done: dict[str, list[int]] = {}
+    for entry in s.list("done"):
+        ms, _, run = entry.partition(" ")
+        # Of a run that was deleted, and submitted anew, the former entry is left.
+        if int(ms) >= int(s.hash(f"r:{run}").get("c", ms)):
+            done.setdefault(run, []).append(int(ms))
+    for run, ends in done.items():
+        if f"r:{run}" in s.values and len(ends) > 1 + int(s.hash(f"r:{run}").get("rp", 0)):
+            yield f"{run} has ended {len(ends)} times"
+    # An end before a replay is none any more.
+    ended = {run for run, ends in done.items() if int(s.hash(f"r:{run}").get("d", 0)) in ends}
     for (run,) in s.keys_of("run").values():
         yield from _run(s, run, ended)
     owned = {**s.keys_of("failures"), **s.keys_of("waiters"), **s.keys_of("children"), **s.keys_of("log")}

@@ -29,7 +29,11 @@ class ModelRun:
     crashes: int = 0
     losses: int = 0
     isolated: bool = False
+    parent: str = ""
     children: set[str] = field(default_factory=set)
+    replays: int = 0
+    # Since its submit, or its last replay.
+    started: bool = False
 
     def holds(self, lease: str) -> bool:
         """Whether an attempt under this lease is under way."""
@@ -82,6 +86,7 @@ class Oracle:
     def submit(self, run: str, model: ModelRun, parent: str) -> None:
         """A new run."""
         self.runs[run] = model
+        model.parent = parent
         mother = self.runs.get(parent)
         if mother is None:
             return
@@ -100,6 +105,7 @@ class Oracle:
         assert r.task in w.tasks
         assert len(self.held_by(worker)) < w.slots
         r.phase, r.lease, r.attempt, r.worker, r.to_start = Phase.LEASED, lease, number, worker, False
+        r.started = True
 
     def check_nothing_waits(self) -> None:
         """After matching: no run waits that a free worker could take."""
@@ -161,7 +167,7 @@ class Oracle:
         r = self.runs[run]
         if r.phase.terminal:
             return "ended"
-        if r.children:
+        if r.children & self.runs.keys():
             self._to_cancel_children_of.add(run)
         if r.phase in HELD:
             r.cancelled = True
@@ -202,6 +208,28 @@ class Oracle:
     def timers_wait(self) -> bool:
         """Whether any run has a time to start, or children that are to be cancelled."""
         return bool(self._to_cancel_children_of) or any(r.to_start for r in self.runs.values())
+
+    def replay(self, run: str, *, only_failed: bool) -> str:
+        """The outcome of a replay."""
+        r = self.runs[run]
+        if not r.phase.terminal:
+            return "already" if r.replays and not r.started else "not_ended"
+        if only_failed and r.phase != Phase.FAILED:
+            return "not_failed"
+        r.phase, r.attempt, r.lease, r.cancelled, r.to_start = Phase.READY, 0, "", False, False
+        r.crashes, r.losses, r.isolated = 0, 0, False
+        r.replays, r.started = r.replays + 1, False
+        mother = self.runs.get(r.parent)
+        if mother is not None:
+            mother.children.add(run)
+        return "replayed"
+
+    def delete(self, run: str) -> str:
+        """The outcome of a deletion."""
+        if self.runs[run].phase != Phase.FAILED:
+            return "not_failed"
+        del self.runs[run]
+        return "deleted"
 
     def expire(self) -> None:
         """Ended runs are deleted."""

@@ -15,8 +15,9 @@ def test_the_table_has_every_phase() -> None:
 
 
 def test_three_phases_are_the_end() -> None:
-    """Nothing follows them."""
+    """Nothing follows them but a replay."""
     assert {phase for phase in Phase if phase.terminal} == {Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED}
+    assert all(TRANSITIONS[phase] == {Phase.READY: "run_replay"} for phase in Phase if phase.terminal)
 
 
 def test_every_phase_leads_to_an_end() -> None:

@@ -284,6 +284,7 @@ class Failure(_message.Message):
     STARTED_AT_MS_FIELD_NUMBER: _builtins.int
     FAILED_AT_MS_FIELD_NUMBER: _builtins.int
     NON_RETRYABLE_FIELD_NUMBER: _builtins.int
+    REPLAY_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """The error's type, which retry policies name, also those of callers in other languages: the
     name of its class or type without package or module, or a code of the task's own choice.
@@ -305,6 +306,8 @@ class Failure(_message.Message):
     """When the failure was recorded, in milliseconds since 1970 UTC."""
     non_retryable: _builtins.bool
     """Set by the worker: this must not be retried, whatever the policy says."""
+    replay: _builtins.int
+    """How often the run had been replayed before this attempt: attempts count from 1 each time."""
     def __init__(
         self,
         *,
@@ -316,10 +319,11 @@ class Failure(_message.Message):
         started_at_ms: _builtins.int = ...,
         failed_at_ms: _builtins.int = ...,
         non_retryable: _builtins.bool = ...,
+        replay: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failed_at_ms", b"failed_at_ms", "message", b"message", "non_retryable", b"non_retryable", "started_at_ms", b"started_at_ms", "traceback", b"traceback", "type", b"type", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failed_at_ms", b"failed_at_ms", "message", b"message", "non_retryable", b"non_retryable", "replay", b"replay", "started_at_ms", b"started_at_ms", "traceback", b"traceback", "type", b"type", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -412,7 +416,7 @@ class Run(_message.Message):
 
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Failure]:
-        """Each failed attempt, oldest first. Left out of lists."""
+        """Each failed attempt, oldest first, those before a replay too. Left out of lists."""
 
     @_builtins.property
     def progress(self) -> Global___Progress:

@@ -53,6 +53,7 @@ def to_run(run: stored.StoredRun) -> run_pb2.Run:
         worker_id=run.worker_id,
         cancel_requested=run.cancel_reason is not None,
         cancel_reason=run.cancel_reason or "",
+        replays=run.replays,
     )
 
 

@@ -12,6 +12,7 @@ def failure_message(failure: StoredFailure) -> run_pb2.Failure:
     message.worker_id = failure.worker_id
     message.started_at_ms = failure.started_ms
     message.failed_at_ms = failure.failed_ms
+    message.replay = failure.replay
     return message
 
 

@@ -95,7 +95,8 @@ def to_assignment(
         message.isolated = True
     if failures:
         latest = portion(map(_read_briefly, reversed(failures)), FAILURE_BYTES)
-        message.failures.extend(reversed(latest))
+        # Attempts before a replay were counted by themselves.
+        message.failures.extend(f for f in reversed(latest) if f.replay == latest[0].replay)
     return message
 
 

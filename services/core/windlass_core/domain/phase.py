@@ -21,8 +21,8 @@ class Phase(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing follows."""
-        return not TRANSITIONS[self]
+        """Whether the run has ended: nothing follows by itself."""
+        return self in {Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED}
 
 
 # From a phase to the phases that may follow it, each with the script that does it.
@@ -45,7 +45,7 @@ TRANSITIONS: dict[Phase, dict[Phase, str]] = {
         Phase.CANCELLED: "run_complete",
     },
     Phase.BACKOFF: {Phase.READY: "timers_fire", Phase.CANCELLED: "run_cancel"},
-    Phase.COMPLETED: {},
-    Phase.FAILED: {},
-    Phase.CANCELLED: {},
+    Phase.COMPLETED: {Phase.READY: "run_replay"},
+    Phase.FAILED: {Phase.READY: "run_replay"},
+    Phase.CANCELLED: {Phase.READY: "run_replay"},
 }

@@ -95,6 +95,7 @@ RUN_FIELDS = {
     "xs": "set where a start timer is running",
     "cx": "cancelling was asked for: the reason",
     "pa": "parent run",
+    "rp": "how often it was replayed",
     "cr": "crashes charged",
     "lo": "losses not charged",
     "is": "set where the next attempt is to be alone in its process",

@@ -43,13 +43,17 @@ FailureVerdict: TypeAlias = Literal["retry", "dead", "release", "crash", "among"
 
 @dataclass(frozen=True, slots=True)
 class StoredFailure:
-    """A failed attempt. `body` is a serialized Failure with what the worker told."""
+    """A failed attempt. `body` is a serialized Failure with what the worker told.
+
+    `replay` counts the run's replays before it: attempts of each begin with 1.
+    """
 
     attempt: int
     worker_id: str
     started_ms: int
     failed_ms: int
     body: bytes
+    replay: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,15 @@ class StoredRun:
     output: bytes
     worker_id: str
     cancel_reason: str | None
+    replays: int = 0
 
 
-_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx")
+_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp")
 _FIELDS = (*_STANDING, "b", "o")
 
 
 def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
-    flow, version, phase, attempt, created, ready, started, ended, worker, cx, *payloads = values
+    flow, version, phase, attempt, created, ready, started, ended, worker, cx, replays, *payloads = values
     if flow is None:
         return None
     spec, output = payloads or (None, None)
@@ -94,17 +99,18 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         output=output or b"",
         worker_id=(worker or b"").decode(),
         cancel_reason=None if cx is None else cx.decode(),
+        replays=int(replays or 0),
     )
 
 
 def to_failure(entry: list[Any]) -> StoredFailure:
     """A failure as scripts keep it."""
-    attempt, worker, started, failed, body = entry
-    return StoredFailure(attempt, worker.decode(), started, failed, body)
+    attempt, worker, started, failed, body, *replay = entry
+    return StoredFailure(attempt, worker.decode(), started, failed, body, *replay)
 
 
 class Runs:
-    """The runs of one shard. Every method raises StoreUnavailable, `submit` and `log` StoreFull."""
+    """The runs of one shard. Every method raises StoreUnavailable, `submit`, `replay` and `log` StoreFull."""
 
     def __init__(self, reader: Reader, scripts: Scripts, keys: Keys) -> None:
         self._reader = reader
@@ -150,6 +156,19 @@ class Runs:
     async def cancel(self, namespace: str, reason: str, run_ids: list[str]) -> list[str]:
         """Returns for each run `cancelled`, `requested`, `ended` or `unknown`."""
         outcomes = await self._scripts.call("run_cancel", (namespace, reason, run_ids))
+        return [outcome.decode() for outcome in outcomes]
+
+    async def replay(self, namespace: str, run_ids: list[str], *, only_failed: bool = False) -> list[str]:
+        """Makes ended runs ready again.
+
+        Returns for each run `replayed`, `already`, `not_ended`, `not_failed` or `unknown`. Raises StoreFull.
+        """
+        outcomes = await self._scripts.call("run_replay", (namespace, only_failed, run_ids))
+        return [outcome.decode() for outcome in outcomes]
+
+    async def delete(self, namespace: str, run_ids: list[str]) -> list[str]:
+        """Deletes runs that ended FAILED. Returns for each `deleted`, `not_failed` or `unknown`."""
+        outcomes = await self._scripts.call("run_delete", (namespace, run_ids))
         return [outcome.decode() for outcome in outcomes]
 
     async def log(self, lines: list[tuple[str, str, list[bytes]]]) -> int:
@@ -218,10 +237,20 @@ class Runs:
         return (found[0], [unpack(entry) for entry in found[1]]) if found else None
 
     async def newest_first(
-        self, namespace: str, after: tuple[int, str] | None, since_ms: int, until_ms: int, count: int
+        self,
+        namespace: str,
+        after: tuple[int, str] | None,
+        since_ms: int,
+        until_ms: int,
+        count: int,
+        *,
+        failed: bool = False,
     ) -> list[tuple[str, int]]:
-        """Ids and accept times from `until_ms` (excluded) down to `since_ms`, after the given one."""
-        key = self._keys.of("runs_by_time", ns=namespace)
+        """Ids and accept times from `until_ms` (excluded) down to `since_ms`, after the given one.
+
+        With `failed` only runs that ended FAILED, and the times are those of their ends.
+        """
+        key = self._keys.of("failed_by_time" if failed else "runs_by_time", ns=namespace)
         top: str | int = f"({until_ms}" if until_ms else "+inf"
         skip = 0
         if after is not None:

@@ -1,8 +1,10 @@
 -- What becomes of a run whose attempt didn't end well.
 
--- Keeps a failure in the run's history: { attempt, worker, started ms, failed ms, Failure }.
-local function remember(run, attempt, worker, started, failure)
-  call('RPUSH', K.failures(run), cmsgpack.pack({ attempt, worker, started, now, failure }))
+-- Keeps a failure in the run's history: { attempt, worker, started ms, failed ms, Failure, replay or nil }.
+-- r: the fields n, wk, s, rp of the run.
+local function remember(run, r, failure)
+  call('RPUSH', K.failures(run),
+    cmsgpack.pack({ tonumber(r.n), r.wk, tonumber(r.s), now, failure, tonumber(r.rp) }))
 end
 
 -- Back into its lane, at the place that its first ready time gives it.
@@ -25,7 +27,7 @@ end
 local function take_back(run, r, is_crash, had_begun, failure)
   local count = call('HINCRBY', K.run(run), is_crash and 'cr' or 'lo', 1)
   local ends = count >= (is_crash and LIMIT.CRASHES or LIMIT.LOSSES)
-  if had_begun or ends then remember(run, tonumber(r.n), r.wk, tonumber(r.s), failure) end
+  if had_begun or ends then remember(run, r, failure) end
   if ends then return finish(run, r, PHASE.FAILED) end
   if had_begun and not is_crash then call('HSET', K.run(run), 'is', 1) end
   requeue_uncharged(run, r)

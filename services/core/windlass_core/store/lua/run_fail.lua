@@ -28,7 +28,7 @@ local function fail(run, r, what, delay, failure)
   else
     -- It has ended by itself: from now on it may be among others again.
     if r.is then call('HDEL', K.run(run), 'is') end
-    remember(run, tonumber(r.n), r.wk, tonumber(r.s), failure)
+    remember(run, r, failure)
     if r.x then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
     if what == 'dead' then
       finish(run, r, PHASE.FAILED)
@@ -49,10 +49,10 @@ end
 for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local run, lease, what, delay, failure = unpack(item)
   local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'fw',
-    'is')
+    'is', 'rp')
   local r = {
     L = f[2], wk = f[3], f = f[4], w = f[5], ww = f[6], x = f[7], cx = f[8],
-    p = f[9], c = f[10], t = f[11], n = f[12], s = f[13], is = f[15],
+    p = f[9], c = f[10], t = f[11], n = f[12], s = f[13], is = f[15], rp = f[16],
   }
   if r.L ~= lease then
     verdicts[place] = 'lease_lost'

@@ -1,0 +1,11 @@
+-- Deleting an ended run with all that belongs to it. Needs `lanes` and `flows`; its caller counts the flows
+-- with count_gathered. Its entry in the list of the ended may stay: by then it is nobody's.
+local function remove(run, flow, parent)
+  local namespace = namespace_of(flow)
+  call('ZREM', K.runs_by_time(namespace), run)
+  call('ZREM', K.failed_by_time(namespace), run)
+  -- Of many children the server frees the memory later.
+  call('UNLINK', K.run(run), K.failures(run), K.waiters(run), K.followers(run), K.children(run), K.log(run))
+  if parent then call('SREM', K.children(parent), run) end
+  gather_kept(flow, -1)
+end
