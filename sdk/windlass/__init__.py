@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from windlass.calling import BulkRunItem as BulkRunItem
     from windlass.client import Windlass as Windlass
+    from windlass.concurrency import ConcurrencyExpression as ConcurrencyExpression
+    from windlass.concurrency import ConcurrencyLimitStrategy as ConcurrencyLimitStrategy
     from windlass.config import ClientConfig as ClientConfig
     from windlass.config import UnknownSettingWarning as UnknownSettingWarning
     from windlass.context import Context as Context
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from windlass.exceptions import WindlassError as WindlassError
     from windlass.middleware import CallNext as CallNext
     from windlass.priority import Priority as Priority
+    from windlass.rate_limit import RateLimit as RateLimit
+    from windlass.rate_limit import RateLimitDuration as RateLimitDuration
     from windlass.refs import TaskRunRef as TaskRunRef
     from windlass.refs import WorkflowRunRef as WorkflowRunRef
     from windlass.retry import RetryPolicy as RetryPolicy
@@ -68,6 +72,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "BulkRunItem": "calling",
     "ClientConfig": "config",
+    "ConcurrencyExpression": "concurrency",
+    "ConcurrencyLimitStrategy": "concurrency",
     "Context": "context",
     "CallNext": "middleware",
     "Depends": "dependency",
@@ -75,6 +81,8 @@ _HOMES = {
     "LogLine": "run",
     "NewToken": "tokens",
     "Priority": "priority",
+    "RateLimit": "rate_limit",
+    "RateLimitDuration": "rate_limit",
     "RetryPolicy": "retry",
     "Run": "run",
     "RunState": "run",

@@ -18,11 +18,13 @@ from typing import (
     overload,
 )
 
+from windlass.concurrency import Concurrency, read_concurrency
 from windlass.exceptions import InvalidTask
 from windlass.model_task import ModelTask
 from windlass.parameters import where
 from windlass.plain_task import PlainTask
 from windlass.priority import Priority
+from windlass.rate_limit import RateLimit, read_rate_limits
 from windlass.retry import ErrorType, RetryPolicy, policy_from_counts
 from windlass.signature import ModelForm, PlainForm, read_signature
 from windlass.task import Executor, TaskSettings
@@ -57,6 +59,9 @@ class TaskOptions(TypedDict, total=False):
     retry: the same as one object; not together with the five above and retries.
     execution_timeout: longest time for one attempt, as a duration. Unless given: none.
     schedule_timeout: longest time from submit to start, as a duration. Unless given: none.
+    concurrency: so many runs at a time, or as many per key as a ConcurrencyExpression says; a list has
+        to be satisfied in full.
+    rate_limits: units of limits that each attempt takes: all of them or none.
     slot_cost: slots of a worker that one attempt occupies.
     executor: "async" for async functions, "thread" for the others.
     """
@@ -76,6 +81,8 @@ class TaskOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     execution_timeout: Duration | None
     schedule_timeout: Duration | None
+    concurrency: Concurrency | None
+    rate_limits: Iterable[RateLimit]
     slot_cost: int
     executor: Executor | None
 
@@ -212,6 +219,8 @@ def _settings(
     retry: RetryPolicy | None = None,
     execution_timeout: Duration | None = None,
     schedule_timeout: Duration | None = None,
+    concurrency: Concurrency | None = None,
+    rate_limits: Iterable[RateLimit] = (),
     slot_cost: int = 1,
     executor: Executor | None = None,
 ) -> Callable[[Callable[..., Any]], TaskSettings]:
@@ -238,6 +247,8 @@ def _settings(
                 retry_on=retry_on,
                 no_retry_on=no_retry_on,
             )
+            keys = read_concurrency(concurrency)
+            limits = read_rate_limits(rate_limits)
         except (ValueError, TypeError) as error:
             raise InvalidTask(f"{where(function)}: {error}") from None
         return TaskSettings(
@@ -250,6 +261,8 @@ def _settings(
             retry=policy,
             execution_timeout=execution_timeout,
             schedule_timeout=schedule_timeout,
+            concurrency=keys,
+            rate_limits=limits,
             slot_cost=slot_cost,
             executor=executor,
         )

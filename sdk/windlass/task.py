@@ -21,9 +21,11 @@ from windlass.retry import RetryPolicy
 from windlass.signature import ModelForm, PlainForm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from windlass.concurrency import ConcurrencyExpression
     from windlass.context import Context
+    from windlass.rate_limit import RateLimit
     from windlass.v1 import workflow_pb2
 
 Executor = Literal["async", "thread"]
@@ -47,6 +49,8 @@ class TaskSettings:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     execution_timeout: Duration | None = None
     schedule_timeout: Duration | None = None
+    concurrency: Sequence[ConcurrencyExpression] = ()
+    rate_limits: Sequence[RateLimit] = ()
     slot_cost: int = 1
     executor: Executor | None = None
 
@@ -161,6 +165,8 @@ class Task:
             execution_timeout_ms=_optional_ms(settings.execution_timeout, "execution_timeout"),
             schedule_timeout_ms=_optional_ms(settings.schedule_timeout, "schedule_timeout"),
             slot_cost=settings.slot_cost,
+            concurrency=[each.to_proto() for each in settings.concurrency if each.level == "task"],
+            rate_limits=[each.to_proto() for each in settings.rate_limits],
         )
         schema = self.form.input.schema_json()
         return workflow_pb2.WorkflowDefinition(
@@ -172,6 +178,7 @@ class Task:
             default_queue=settings.queue,
             input_schema_json=schema,
             default_metadata_json=write_metadata(settings.default_additional_metadata),
+            concurrency=[each.to_proto() for each in settings.concurrency if each.level == "workflow"],
         )
 
     def _check_settings(self) -> None:
