@@ -231,13 +231,16 @@ class Scripts(RuleBasedStateMachine):
         """An attempt ends without one."""
         self._fail(*self._one_held(place), verdict, later=later)
 
-    @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "complete"]) | VERDICTS)
+    @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "refresh", "complete"]) | VERDICTS)
     def report(self, run: str, which: str, report: Any) -> None:
         """Something is said of a run under a lease, which may not be good, or no longer."""
         if run in self._oracle.runs:
             lease = self._lease(run, which)
             if report == "accept":
                 self._accept(run, lease)
+            elif report == "refresh":
+                told = self._do(self._shard.runs.refresh([(run, lease, LATER_MS)]))
+                assert told == self._oracle.refresh(run, lease)
             elif report == "complete":
                 self._complete(run, lease)
             else:

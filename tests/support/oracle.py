@@ -138,6 +138,11 @@ class Oracle:
         r.phase = Phase.RUNNING
         return 1
 
+    def refresh(self, run: str, lease: str) -> int:
+        """How many attempts get more time."""
+        r = self.runs[run]
+        return int(r.holds(lease) and r.timeout)
+
     def complete(self, run: str, lease: str) -> str:
         """The verdict on an output."""
         r = self.runs[run]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2, run_pb2, workflow_pb2
+from windlass_core.domain.definition import check_definition
 from windlass_core.domain.errors import InvalidField, ProtocolError
 from windlass_core.domain.limits import MAX_LOG_MESSAGE_BYTES, MAX_PAYLOAD_BYTES, MAX_SLOTS
 from windlass_dispatcher.attempt import Attempt, to_assignment
-from windlass_dispatcher.session import Accept, Beat, Complete, Drain, Enrol, Fail, KeepLogs, WorkerSession
+from windlass_dispatcher.session import Accept, Beat, Complete, Drain, Enrol, Fail, KeepLogs, Refresh, WorkerSession
 
 if TYPE_CHECKING:
     from windlass_dispatcher.session import Effect
@@ -132,6 +133,20 @@ def test_a_report_is_carried_out_in_the_order_of_a_life() -> None:
     assert isinstance(fail, Fail)
     assert (fail.run_id, fail.lease_id, fail.verdict, fail.rejected) == ("run-l3", "l3", None, False)
     assert fail.attempt == _attempt("l3")
+
+
+def test_more_time_is_asked_for_by_lease() -> None:
+    """Also for an attempt that another dispatcher delivered."""
+    item = dispatch_pb2.TimeoutRefresh(lease_id="l9", run_id="run-l9", execution_timeout_ms=250)
+    assert _receive(_open(), report=dispatch_pb2.Report(refreshed=[item])) == [Refresh([("run-l9", "l9", 250)])]
+
+
+@pytest.mark.parametrize("timeout_ms", [0, 367 * 24 * 3600 * 1000])
+def test_more_time_has_to_be_a_length_of_time(timeout_ms: int) -> None:
+    """1 ms to 366 days."""
+    item = dispatch_pb2.TimeoutRefresh(lease_id="l1", run_id="run-l1", execution_timeout_ms=timeout_ms)
+    with pytest.raises(ProtocolError, match="execution_timeout_ms"):
+        _receive(_open("l1"), report=dispatch_pb2.Report(refreshed=[item]))
 
 
 def test_an_attempt_is_accepted_once_and_only_if_delivered_here() -> None:
@@ -283,8 +298,12 @@ def test_an_assignment_tells_the_worker_all() -> None:
     assert message.cancel_requested
     assert message.spec == spec
     assert not message.isolated
+    assert message.soft_timeout_ms == 0
     attempt.isolated = True
-    assert to_assignment(attempt, spec.SerializeToString(), [], None).isolated
+    task = workflow_pb2.TaskDefinition(name="a", soft_timeout_ms=7)
+    definition = check_definition(workflow_pb2.WorkflowDefinition(name="a", tasks=[task]), "w")
+    message = to_assignment(attempt, spec.SerializeToString(), [], definition)
+    assert (message.isolated, message.soft_timeout_ms) == (True, 7)
 
 
 @pytest.mark.parametrize(

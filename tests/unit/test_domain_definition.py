@@ -40,7 +40,7 @@ def test_what_it_says_counts() -> None:
         retryable_errors=["B"],
     )
     message = _workflow(
-        {"retry": retry, "execution_timeout_ms": 5, "schedule_timeout_ms": 6},
+        {"retry": retry, "execution_timeout_ms": 5, "schedule_timeout_ms": 6, "soft_timeout_ms": 4},
         default_queue="q",
         default_priority=workflow_pb2.PRIORITY_CRITICAL,
         default_metadata_json=b'{"team":"x"}',
@@ -50,7 +50,7 @@ def test_what_it_says_counts() -> None:
         4, 10, 2.5, 99, jitter=True, non_retryable=frozenset("A"), retryable=frozenset("B")
     )
     assert (definition.queue, definition.level, definition.metadata) == ("q", 4, {"team": "x"})
-    assert (definition.execution_timeout_ms, definition.schedule_timeout_ms) == (5, 6)
+    assert (definition.execution_timeout_ms, definition.schedule_timeout_ms, definition.soft_timeout_ms) == (5, 6, 4)
 
 
 def test_zeros_of_a_policy_are_its_defaults() -> None:
@@ -95,6 +95,8 @@ _TASK = workflow_pb2.TaskDefinition(name="a")
         (_workflow({"slot_cost": 2}), "w.tasks[0].slot_cost"),
         (_workflow({"execution_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].execution_timeout_ms"),
         (_workflow({"schedule_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].schedule_timeout_ms"),
+        (_workflow({"soft_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].soft_timeout_ms"),
+        (_workflow({"soft_timeout_ms": 5, "execution_timeout_ms": 5}), "w.tasks[0].soft_timeout_ms"),
         (_workflow({"retry": {"max_attempts": MAX_ATTEMPTS + 1}}), "w.tasks[0].retry.max_attempts"),
         (_workflow({"retry": {"backoff_coefficient": 0.5}}), "w.tasks[0].retry.backoff_coefficient"),
         (_workflow({"retry": {"backoff_coefficient": 1001}}), "w.tasks[0].retry.backoff_coefficient"),

@@ -91,6 +91,8 @@ def to_assignment(
         created_at_ms=attempt.created_ms,
         cancel_requested=attempt.cancelled,
     )
+    if definition is not None and definition.soft_timeout_ms:
+        message.soft_timeout_ms = definition.soft_timeout_ms
     if attempt.isolated:
         message.isolated = True
     if failures:

@@ -18,7 +18,7 @@ from windlass_core.store.runs import FailureVerdict, Reported
 from windlass_core.store.scripts import pack
 from windlass_core.store.shard import Shard
 from windlass_dispatcher.attempt import Attempt
-from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs
+from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs, Refresh
 from windlass_dispatcher.stream import Stream
 
 _log = structlog.get_logger(__name__)
@@ -69,22 +69,34 @@ class Reports:
         self._shard = shard
         self._definitions = definitions
         self._accepted: Pump[tuple[str, str]] = Pump("accept", self._accept)
+        self._refreshed: Pump[tuple[str, str, int]] = Pump(
+            "refresh", self._refresh, size=lambda _: _OVERHEAD_BYTES, hold=hold
+        )
         self._completed: Pump[Completion] = Pump("complete", self._complete, size=_completion_bytes, hold=hold)
         self._failed: Pump[Failing] = Pump("fail", self._fail, most=200, size=_failing_bytes, hold=hold)
         self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=_log_bytes, hold=hold)
+        self._pumps: tuple[Pump[Any], ...] = (
+            self._accepted,
+            self._refreshed,
+            self._completed,
+            self._failed,
+            self._logs,
+        )
         # Leases with lines on their way: whoever sees an attempt's end finds all of its lines.
         self._logging: Counter[str] = Counter()
         self._dropped_lines = 0
 
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs until the service stops."""
-        return [pump.run for pump in (self._accepted, self._completed, self._failed, self._logs)]
+        return [pump.run for pump in self._pumps]
 
-    def take(self, stream: Stream, effect: Accept | Complete | Fail | KeepLogs) -> None:
+    def take(self, stream: Stream, effect: Accept | Refresh | Complete | Fail | KeepLogs) -> None:
         """Puts a report on its way."""
         match effect:
             case Accept(attempts):
                 self._accepted.put_all(attempts)
+            case Refresh(attempts):
+                self._refreshed.put_all(attempts)
             case Complete(attempts, known):
                 self._completed.put_all([Completion(stream, *each) for each in zip(attempts, known, strict=True)])
             case Fail():
@@ -98,11 +110,14 @@ class Reports:
 
     async def drained(self) -> None:
         """Returns once all that was taken has reached the store."""
-        for pump in (self._accepted, self._completed, self._failed, self._logs):
+        for pump in self._pumps:
             await pump.drained()
 
     async def _accept(self, attempts: list[tuple[str, str]]) -> None:
         await self._shard.runs.accept(attempts)
+
+    async def _refresh(self, attempts: list[tuple[str, str, int]]) -> None:
+        await self._shard.runs.refresh(attempts)
 
     async def _complete(self, items: list[Completion]) -> None:
         await self._after_lines([item.attempt[1] for item in items])

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2, run_pb2
 from windlass_core.domain.errors import InvalidField, ProtocolError
 from windlass_core.domain.limits import (
+    MAX_DURATION_MS,
     MAX_ITEMS_PER_MESSAGE,
     MAX_LABELS,
     MAX_LEASES_PER_MESSAGE,
@@ -77,6 +78,13 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh:
+    """These attempts want more time: (run, lease, execution timeout from now on in milliseconds)."""
+
+    attempts: list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """Renew the session and reconcile the leases."""
 
@@ -96,7 +104,7 @@ class Drain:
     """No new work for this worker."""
 
 
-Effect = Enrol | Accept | Complete | Fail | Beat | KeepLogs | Drain
+Effect = Enrol | Accept | Refresh | Complete | Fail | Beat | KeepLogs | Drain
 
 
 @dataclass(slots=True)
@@ -179,6 +187,7 @@ class WorkerSession:
 
     def _report(self, report: dispatch_pb2.Report) -> list[Effect]:
         _check_count(len(report.accepted_lease_ids), MAX_LEASES_PER_MESSAGE, "report.accepted_lease_ids")
+        _check_count(len(report.refreshed), MAX_OUTCOMES_PER_MESSAGE, "report.refreshed")
         _check_count(len(report.completed) + len(report.failed), MAX_OUTCOMES_PER_MESSAGE, "report: outcomes")
         effects: list[Effect] = []
         accepted = [
@@ -188,6 +197,8 @@ class WorkerSession:
         ]
         if accepted:
             effects.append(Accept(accepted))
+        if report.refreshed:
+            effects.append(Refresh([_refresh(item) for item in report.refreshed]))
         completed: list[tuple[str, str, bytes]] = []
         known: list[Attempt | None] = []
         for item in report.completed:
@@ -253,6 +264,13 @@ def _wrong_output(output: bytes) -> run_pb2.Failure | None:
             non_retryable=True,
         )
     return None
+
+
+def _refresh(item: dispatch_pb2.TimeoutRefresh) -> tuple[str, str, int]:
+    timeout_ms = item.execution_timeout_ms
+    if not 1 <= timeout_ms <= MAX_DURATION_MS:
+        raise ProtocolError(f"report.refreshed.execution_timeout_ms: expected 1 ms to 366 days, got {timeout_ms} ms")
+    return item.run_id, item.lease_id, timeout_ms
 
 
 def _verdict(failed: dispatch_pb2.Failed) -> FailureVerdict | None:

@@ -34,6 +34,7 @@ class Definition:
     retry: Policy
     execution_timeout_ms: int
     schedule_timeout_ms: int
+    soft_timeout_ms: int
     metadata: Mapping[str, Any]
     gates: Gates | None = None
 
@@ -62,8 +63,14 @@ def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> De
         raise InvalidField(f"{path}.parents: a lone task has none", f"{path}.parents")
     if task.slot_cost > 1:
         raise InvalidField(f"{path}.slot_cost: expected 1, got {task.slot_cost}", f"{path}.slot_cost")
-    for name in ("execution_timeout_ms", "schedule_timeout_ms"):
+    for name in ("execution_timeout_ms", "schedule_timeout_ms", "soft_timeout_ms"):
         check_duration(getattr(task, name), f"{path}.{name}")
+    if task.execution_timeout_ms and task.soft_timeout_ms >= task.execution_timeout_ms:
+        raise InvalidField(
+            f"{path}.soft_timeout_ms: expected less than the execution timeout of {task.execution_timeout_ms}, "
+            f"got {task.soft_timeout_ms}",
+            f"{path}.soft_timeout_ms",
+        )
     if len(message.description.encode()) > _MAX_DESCRIPTION_BYTES:
         raise InvalidField(f"{field}.description: over 4 KiB", f"{field}.description")
     if message.default_queue:
@@ -77,6 +84,7 @@ def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> De
         retry=check_policy(task.retry, f"{path}.retry"),
         execution_timeout_ms=task.execution_timeout_ms,
         schedule_timeout_ms=task.schedule_timeout_ms,
+        soft_timeout_ms=task.soft_timeout_ms,
         metadata=_check_metadata(message.default_metadata_json, f"{field}.default_metadata_json"),
         gates=check_gates(message, field),
     )

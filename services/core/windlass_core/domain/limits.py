@@ -21,3 +21,6 @@ MAX_LOG_MESSAGE_BYTES = 16 * 1024
 # Crashes that a run survives when it was alone on the worker that died, and losses when it was not.
 MAX_CRASHES = 3
 MAX_LOSSES = 20
+
+# How long after its execution timeout the engine itself ends an attempt that its worker did not end.
+STOP_GRACE_MS = 5_000

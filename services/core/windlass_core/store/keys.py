@@ -181,6 +181,7 @@ def to_lua() -> str:
     lines.append(f"LIMIT.LOG_BYTES = {limits.MAX_LOG_BYTES_PER_RUN}")
     lines.append(f"LIMIT.CRASHES = {limits.MAX_CRASHES}")
     lines.append(f"LIMIT.LOSSES = {limits.MAX_LOSSES}")
+    lines.append(f"LIMIT.STOP_GRACE = {limits.STOP_GRACE_MS}")
     return "\n".join(lines) + "\n"
 
 

@@ -144,6 +144,11 @@ class Runs:
         started: int = await self._scripts.call("run_accept", attempts)
         return started
 
+    async def refresh(self, attempts: list[tuple[str, str, int]]) -> int:
+        """Gives (run, lease) so many ms of execution from now on. Returns how many had a limit to move."""
+        moved: int = await self._scripts.call("run_refresh", attempts)
+        return moved
+
     async def complete(self, attempts: list[tuple[str, str, bytes]]) -> list[Reported]:
         """Ends (run, lease, output)."""
         leases = mint_ids(min(len(attempts), NEXT_RUNS))

@@ -2,7 +2,6 @@
 local CLAIM_AT_ONCE = 16
 local VISITS = 250
 local AGED_EVERY = 8
-local STOP_GRACE = 5000
 
 -- Level and flow of the next claim: the highest level with anything, but every eighth claim goes to
 -- the oldest head below it.
@@ -60,7 +59,7 @@ local function claim(flow, level, lane, worker, room, leases)
         call('ZREM', K.timers(), 'start:' .. run)
         call('HDEL', K.run(run), 'xs')
       end
-      if f[6] then set_timer('stop:' .. run .. ':' .. lease, now + tonumber(f[6]) + STOP_GRACE) end
+      if f[6] then set_timer('stop:' .. run .. ':' .. lease, now + tonumber(f[6]) + LIMIT.STOP_GRACE) end
       held[#held + 1] = lease
       held[#held + 1] = run
       taken[#taken + 1] = lease
