@@ -52,6 +52,7 @@ def audit(s: Snapshot) -> Iterator[str]:
     yield from _runs(s)
     yield from _flows(s)
     yield from _lanes(s)
+    yield from _gates(s)
     yield from _workers(s)
     yield from _timers(s)
 
@@ -94,12 +95,12 @@ def _runs(s: Snapshot) -> Iterator[str]:
 def _run(s: Snapshot, run: str, ended: set[str]) -> Iterator[str]:
     fields = s.hash(f"r:{run}")
     phase = Phase(fields["ph"].decode())
-    flow, level = fields["f"].decode(), fields["p"].decode()
+    flow, place = fields["f"].decode(), fields["p"].decode()
     namespace = flow.partition("|")[0]
     worker, lease = fields.get("wk", b"").decode(), fields.get("L", b"").decode()
     if (run in ended) != phase.terminal:
         yield f"{run} is {phase.name}, and in the list of the ended: {run in ended}"
-    if (run in s.zset(f"q:{flow}/{level}")) != (phase == Phase.READY):
+    if (run in s.zset(f"q:{flow}/{place}")) != (phase == Phase.READY):
         yield f"{run} is {phase.name}, and in its lane: {phase != Phase.READY}"
     if (s.hash(f"att:{worker}").get(lease) == run.encode()) != (phase in _HELD):
         yield f"{run} is {phase.name}, and held by a worker: {phase not in _HELD}"
@@ -149,12 +150,16 @@ def _serves(flow: str, namespace: str, tasks: set[str], queues: set[str]) -> boo
 
 
 def _lanes(s: Snapshot) -> Iterator[str]:
-    for (lane,) in s.keys_of("lane").values():
+    lanes = {lane for (lane,) in s.keys_of("lane").values()}
+    for lane in lanes:
         yield from _lane(s, lane)
-    for family in ("lane_meta", "ring"):
-        for key, parts in s.keys_of(family).items():
-            if f"q:{'/'.join(parts)}" not in s.values:
-                yield f"key {key} is left of an empty lane"
+    yield from (
+        f"key {key} is left of an empty lane" for key, (lane,) in s.keys_of("lane_meta").items() if lane not in lanes
+    )
+    for family in ("ring", "parked", "flow_lanes"):
+        for key in s.keys_of(family):
+            here = s.set(key) if family == "flow_lanes" else s.zset(key) if family == "parked" else s.list(key)
+            yield from (f"{lane} is empty and in {key}" for lane in set(here) - lanes)
     for key, (group, level) in s.keys_of("heads").items():
         for flow in s.zset(key):
             if f"ring:{flow}/{level}" not in s.values:
@@ -162,17 +167,38 @@ def _lanes(s: Snapshot) -> Iterator[str]:
 
 
 def _lane(s: Snapshot, lane: str) -> Iterator[str]:
+    flow, level, digest = parts_of(lane)
     for run in s.zset(f"q:{lane}"):
-        if s.hash(f"r:{run}").get("ph") != Phase.READY.value.encode():
+        fields = s.hash(f"r:{run}")
+        if fields.get("ph") != Phase.READY.value.encode():
             yield f"{run} is in lane {lane} and not ready"
-    if s.list(f"ring:{lane}") != [lane]:
-        yield f"lane {lane} has runs, and its ring is {s.list(f'ring:{lane}')}"
-    if s.hash(f"m:{lane}") != {"at": b"ring"}:
-        yield f"lane {lane} has runs, and is said to be at {s.hash(f'm:{lane}')}"
-    flow, _, level = lane.rpartition("/")
+        if f"{fields['f'].decode()}/{fields['p'].decode()}" != lane:
+            yield f"{run} is in lane {lane} and belongs elsewhere"
+    at = s.hash(f"m:{lane}").get("at", b"nowhere").decode()
+    if s.list(f"ring:{flow}/{level}").count(lane) != (at == "ring"):
+        yield f"lane {lane} is said to be at {at}, and its ring is {s.list(f'ring:{flow}/{level}')}"
+    parked = [key for key in s.keys_of("parked") if lane in s.zset(key)]
+    if parked != ([] if at == "ring" else [f"gw:{at}"]):
+        yield f"lane {lane} is said to be at {at}, and is parked at {parked}"
+    if (lane in s.set(f"ln:{flow}")) != bool(digest) or ("g" in s.hash(f"m:{lane}")) != bool(digest):
+        yield f"lane {lane} has gates, and is known for them: {not digest}"
     for group in s.set(f"fg:{flow}"):
-        if flow not in s.zset(f"H:{group}/{level}"):
+        if at == "ring" and flow not in s.zset(f"H:{group}/{level}"):
             yield f"lane {lane} has runs that group {group} does not see"
+
+
+def parts_of(lane: str) -> tuple[str, str, str]:
+    """Flow and level of a lane, and its gates' digest with the sign before it."""
+    flow, _, place = lane.rpartition("/")
+    return flow, place[0], place[1:]
+
+
+def _gates(s: Snapshot) -> Iterator[str]:
+    shut = {gate for key in s.keys_of("paused") for gate in s.set(key)}
+    opening = {member.partition(":")[2] for member in s.zset("T") if member.startswith("open:")}
+    for key, (gate,) in s.keys_of("parked").items():
+        if gate not in shut | opening:
+            yield f"lanes are parked at {gate}, and nothing will bring them back: {sorted(s.zset(key))}"
 
 
 def _workers(s: Snapshot) -> Iterator[str]:
@@ -233,6 +259,6 @@ def _timers(s: Snapshot) -> Iterator[str]:
             wanted.add(f"start:{run}")
         if "x" in fields and phase in _HELD:
             wanted.add(f"stop:{run}:{fields['L'].decode()}")
-    kept = {member for member in timers if not re.match(r"kids:|join:", member)}
+    kept = {member for member in timers if not re.match(r"kids:|join:|open:", member)}
     yield from (f"timer {member} is missing" for member in wanted - kept)
     yield from (f"timer {member} is left" for member in kept - wanted)

@@ -4,11 +4,12 @@ Read when somebody asks for metrics, never on the way of a run.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 
 from windlass.v1 import worker_pb2
-from windlass_core.domain.levels import LEVELS
 from windlass_core.domain.names import flow_queue, flow_task
 from windlass_core.store.keys import Keys
+from windlass_core.store.lanes import lane_keys
 from windlass_core.store.reader import Reader
 from windlass_core.store.workers import Workers
 
@@ -70,18 +71,17 @@ class FiguresReader:
     async def _queues(self, namespace: str, now_ms: float) -> list[Queue]:
         members = await self._reader.one("HKEYS", self._keys.of("flows", ns=namespace))
         flows = sorted(member.decode() for member in members)
+        lanes = await lane_keys(self._reader, self._keys, flows)
         commands: list[tuple[str | int, ...]] = []
-        for flow in flows:
-            for level in LEVELS:
-                lane = self._keys.of("lane", lane=f"{flow}/{level}")
-                commands += [("ZCARD", lane), ("ZRANGE", lane, 0, 0, "WITHSCORES")]
+        for key in chain.from_iterable(lanes):
+            commands += [("ZCARD", key), ("ZRANGE", key, 0, 0, "WITHSCORES")]
         replies = iter(await self._reader.many(commands))
         queues = []
-        for flow in flows:
-            lanes = [(next(replies), next(replies)) for _ in LEVELS]
-            heads = [float(head[1]) for _, head in lanes if head]
+        for flow, keys in zip(flows, lanes, strict=True):
+            found = [(next(replies), next(replies)) for _ in keys]
+            heads = [float(head[1]) for _, head in found if head]
             oldest_ms = max(0.0, now_ms - min(heads)) if heads else 0.0
-            depth = sum(depth for depth, _ in lanes)
+            depth = sum(depth for depth, _ in found)
             queues.append(Queue(namespace, flow_queue(flow), flow_task(flow), depth, oldest_ms))
         return queues
 

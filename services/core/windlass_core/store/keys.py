@@ -35,11 +35,15 @@ FAMILIES = (
     Family("done", "done", "list", "ended runs as `ms run`, oldest first", "runs' retention"),
     # Queues
     Family("lane", "q:{lane}", "zset", "ready run → ready since, ms", "while not empty"),
-    Family("lane_meta", "m:{lane}", "hash", "at: `ring`, or the gate it is parked at", "with its lane"),
+    Family("lane_meta", "m:{lane}", "hash", "at: `ring`, or the gate it is parked at; g: gates", "with its lane"),
     Family("ring", "ring:{flow}/{level}", "list", "the flow's open lanes, rotated", "while any"),
+    Family("flow_lanes", "ln:{flow}", "set", "the flow's lanes that have gates", "while any"),
     Family("heads", "H:{group}/{level}", "zset", "flow → ready time of its head, ms", "while any"),
     Family("flows", "fl:{ns}", "hash", "flow → how many runs of it are kept", "runs' retention"),
     Family("flow_groups", "fg:{flow}", "set", "groups that serve the flow", "with the flow, or the groups"),
+    # Gates
+    Family("parked", "gw:{gate}", "zset", "lane parked there → since, ms", "while any"),
+    Family("paused", "pz:{ns}", "set", "gates of paused workflows and queues", "until resumed"),
     # Workers
     Family("worker", "w:{worker}", "hash", "who it is; fields below", "with its session"),
     Family("workers", "ws:{ns}", "set", "workers of the namespace", "with the workers"),
@@ -77,7 +81,8 @@ FAMILIES = (
 RUN_FIELDS = {
     "b": "the RunSpec, as the caller sent it",
     "f": "flow",
-    "p": "priority level, 1 to 4",
+    "p": "place in the flow: priority level, 1 to 4, and for a run with gates their digest",
+    "g": "its gates, msgpack, as they were submitted",
     "v": "version of the definition",
     "c": "accepted, ms",
     "t": "ready since, ms, where it isn't c",
@@ -134,6 +139,7 @@ TIMER_KINDS = {
     "stop:RUN:LEASE": "the worker was to have stopped it by now",
     "kids:RUN": "its children are to be cancelled",
     "join:GROUP": "it has flows yet to know",
+    "open:GATE": "lanes that are parked there are to come back",
 }
 
 _PARAMETERS = {f.name: [p.split("}")[0] for p in f.pattern.split("{")[1:]] for f in FAMILIES}

@@ -6,6 +6,7 @@ from windlass_core.store.connection import MAX_CONNECTIONS, connect
 from windlass_core.store.definitions import Definitions
 from windlass_core.store.failures import store_errors
 from windlass_core.store.figures import FiguresReader
+from windlass_core.store.gates import Gates
 from windlass_core.store.keys import Keys
 from windlass_core.store.links import Links
 from windlass_core.store.processes import Processes
@@ -39,6 +40,7 @@ class Shard:
         self.runs = Runs(reader, scripts, self.keys)
         self.workers = Workers(reader, scripts, self.keys)
         self.scheduling = Scheduling(scripts)
+        self.gates = Gates(reader, scripts, self.keys)
         self.definitions = Definitions(reader, scripts, self.keys)
         self.processes = Processes(reader, scripts, self.keys)
         self.tokens = Tokens(reader, scripts, self.keys)

@@ -18,7 +18,7 @@ local function look_at_parent(namespace, parent)
 end
 
 local function accept(
-  place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent
+  place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates
 )
   local sets = { 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now }
   local function set(field, value)
@@ -28,6 +28,7 @@ local function accept(
   if timeout > 0 then set('x', timeout) end
   if wait then set('w', inc) end
   if trace ~= '' then set('tp', trace) end
+  if gates then set('g', gates) end
   if parent ~= '' then
     set('pa', parent)
     if has_parent then call('SADD', K.children(parent), run) end
@@ -61,8 +62,9 @@ local function known_already(place, run, spec, flow, inc, wait)
   end
 end
 
-local function accept_cancelled(run, spec, flow, level, version, inc, wait, parent, reason)
+local function accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
   call('HSET', K.run(run), 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now, 'pa', parent)
+  if gates then call('HSET', K.run(run), 'g', gates) end
   finish(run, { f = flow, w = wait and inc }, PHASE.CANCELLED, nil, reason)
   gather_kept(flow, 1)
   times[#times + 1] = now
@@ -79,14 +81,18 @@ local function accept_runs(namespace, inc, runs)
   if #keys > 0 then all_new = call('EXISTS', unpack(keys)) == 0 end
   local seen = {}
   for place, item in ipairs(runs) do
-    local run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace = unpack(item)
+    local run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace, more = unpack(item)
     local has_parent, reason = look_at_parent(namespace, parent)
+    local gates = more and more.g and cmsgpack.pack(more.g)
+    if gates then level = first_place(level, gates) end
     if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
       known_already(place, run, spec, flow, inc, wait)
     elseif reason then
-      accept_cancelled(run, spec, flow, level, version, inc, wait, parent, reason)
+      accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
     else
-      accept(place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent)
+      accept(
+        place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates
+      )
     end
     seen[run] = true
   end

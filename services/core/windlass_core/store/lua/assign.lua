@@ -9,6 +9,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include gates
 --!include slots
 --!include telling
 --!include finish

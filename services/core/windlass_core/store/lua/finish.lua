@@ -56,7 +56,7 @@ local function finish_waiting(run, r, reason)
   if r.ph == PHASE.READY then
     local lane = lane_of(r.f, r.p)
     call('ZREM', K.lane(lane), run)
-    settle(lane, r.f, r.p)
+    settle(lane, r.f, level_of(r.p))
   else
     call('ZREM', K.timers(), 'ready:' .. run)
   end

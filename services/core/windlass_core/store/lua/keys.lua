@@ -13,9 +13,12 @@ function K.done() return P .. 'done' end
 function K.lane(lane) return P .. 'q:' .. lane end
 function K.lane_meta(lane) return P .. 'm:' .. lane end
 function K.ring(flow, level) return P .. 'ring:' .. flow .. '/' .. level end
+function K.flow_lanes(flow) return P .. 'ln:' .. flow end
 function K.heads(group, level) return P .. 'H:' .. group .. '/' .. level end
 function K.flows(ns) return P .. 'fl:' .. ns end
 function K.flow_groups(flow) return P .. 'fg:' .. flow end
+function K.parked(gate) return P .. 'gw:' .. gate end
+function K.paused(ns) return P .. 'pz:' .. ns end
 function K.worker(worker) return P .. 'w:' .. worker end
 function K.workers(ns) return P .. 'ws:' .. ns end
 function K.attempts(worker) return P .. 'att:' .. worker end

@@ -1,9 +1,20 @@
 -- Lanes: queues of ready runs with identical demands. A lane that holds anything is either in its
 -- flow's ring (m:LANE at = ring), and the flow in the heads of each group that serves it, or parked
 -- at the gate that `at` names and in neither. An empty lane has no keys at all.
+-- A run's place in its flow is its level, and where it has gates a sign and their digest: # until its
+-- first start, + when it has what it keeps between its attempts.
 local LEVELS = 4
 
-local function lane_of(flow, level) return flow .. '/' .. level end
+local function lane_of(flow, place) return flow .. '/' .. place end
+
+local function first_place(level, gates) return level .. '#' .. string.sub(redis.sha1hex(gates), 1, 16) end
+
+local function level_of(place) return string.sub(place, 1, 1) end
+
+-- Flow and level of a lane.
+local function way_of(lane) return string.match(lane, '^(.*)/(%d)[^/]*$') end
+
+local function has_gates(lane, flow) return #lane > #flow + 2 end
 
 local function namespace_of(flow) return (string.match(flow, '^[^|]*')) end
 
@@ -21,11 +32,19 @@ local function set_head(flow, level, groups)
   end
 end
 
+-- Takes a lane out of where it is parked; of the last one at its gate no timer is left.
+local function unpark(lane)
+  local gate = call('HGET', K.lane_meta(lane), 'at')
+  call('ZREM', K.parked(gate), lane)
+  if call('EXISTS', K.parked(gate)) == 0 then call('ZREM', K.timers(), 'open:' .. gate) end
+end
+
 -- After runs were taken out: an empty lane goes, the flow's head is set anew.
 local function settle(lane, flow, level)
   if call('EXISTS', K.lane(lane)) == 0 then
-    call('LREM', K.ring(flow, level), 0, lane)
+    if call('LREM', K.ring(flow, level), 1, lane) == 0 then unpark(lane) end
     call('DEL', K.lane_meta(lane))
+    if has_gates(lane, flow) then call('SREM', K.flow_lanes(flow), lane) end
   end
   set_head(flow, level, call('SMEMBERS', K.flow_groups(flow)))
 end
@@ -38,11 +57,11 @@ end
 -- Ready runs, gathered by lane, so that a batch costs a few calls and not a few per run.
 local gathered = {}
 
-local function gather_ready(flow, level, run, since)
-  local lane = lane_of(flow, level)
+local function gather_ready(flow, place, run, since)
+  local lane = lane_of(flow, place)
   local entry = gathered[lane]
   if not entry then
-    entry = { flow = flow, level = level, args = {} }
+    entry = { flow = flow, place = place, args = {} }
     gathered[lane] = entry
   end
   -- What was ready before may come before the lane's head; what is ready now doesn't.
@@ -50,6 +69,26 @@ local function gather_ready(flow, level, run, since)
   local args = entry.args
   args[#args + 1] = since
   args[#args + 1] = run
+end
+
+-- What a run at this place asks of its gates: once it has started, nothing that it keeps till its end.
+local function asked_at(place, gates)
+  if string.sub(place, 2, 2) == '#' then return gates end
+  local asked = {}
+  for _, gate in ipairs(gates) do
+    if gate[1] ~= 'c' or gate[5] ~= 'w' then asked[#asked + 1] = gate end
+  end
+  return asked
+end
+
+-- A new lane stands at the end of its ring; one with gates knows them from its first run.
+local function make_lane(lane, entry)
+  call('RPUSH', K.ring(entry.flow, level_of(entry.place)), lane)
+  if has_gates(lane, entry.flow) then
+    local gates = asked_at(entry.place, cmsgpack.unpack(call('HGET', K.run(entry.args[2]), 'g')))
+    call('HSET', K.lane_meta(lane), 'g', cmsgpack.pack(gates))
+    call('SADD', K.flow_lanes(entry.flow), lane)
+  end
 end
 
 -- Queues what was gathered. Returns the groups with free workers that may now have a match.
@@ -62,8 +101,8 @@ local function push_gathered()
     end
     local groups = call('SMEMBERS', K.flow_groups(entry.flow))
     local is_new = call('HSETNX', K.lane_meta(lane), 'at', 'ring') == 1
-    if is_new then call('RPUSH', K.ring(entry.flow, entry.level), lane) end
-    if is_new or entry.has_older then set_head(entry.flow, entry.level, groups) end
+    if is_new then make_lane(lane, entry) end
+    if is_new or entry.has_older then set_head(entry.flow, level_of(entry.place), groups) end
     for _, group in ipairs(groups) do
       if call('EXISTS', K.free(group)) == 1 then ready[group] = true end
     end

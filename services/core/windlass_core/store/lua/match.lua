@@ -92,8 +92,8 @@ local function match(group, leases)
     local lane = call('LINDEX', K.ring(flow, level), 0)
     local attempts = {}
     if lane then
-      local room = math.min(free, #leases, CLAIM_AT_ONCE)
-      attempts = claim(flow, level, lane, worker, room, leases)
+      local room = room_at_gates(lane, flow, level, math.min(free, #leases, CLAIM_AT_ONCE))
+      if room > 0 then attempts = claim(flow, level, lane, worker, room, leases) end
     else
       call('ZREM', K.heads(group, level), flow)
     end

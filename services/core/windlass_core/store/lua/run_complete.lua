@@ -10,6 +10,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include gates
 --!include slots
 --!include telling
 --!include finish

@@ -1,16 +1,17 @@
 #!lua flags=allow-oom
 -- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled,
---          groups come to know their flows.
+--          groups come to know their flows, lanes come back from gates that opened.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: how many timers at the most
 -- Returns: msgpack: { { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt,
 --            flow, version } }, traced }; the caller decides on those and calls run_fail
 -- Invariants: an overdue attempt's timer stays, five seconds on, until run_fail takes it away.
--- Cost:    O(log n) per timer, 200 children and one page of flows per call
+-- Cost:    O(log n) per timer, 200 children and one page of flows per call, 100 lanes per gate
 --!include keys
 --!include time
 --!include wake
 --!include lanes
+--!include gates
 --!include flows
 --!include grouping
 --!include telling
@@ -18,6 +19,7 @@
 --!include cancelling
 --!include traced
 local children_left = 200
+local LANES_AT_ONCE = 100
 local AGAIN = 5000
 local overdue = {}
 local fire = {}
@@ -72,6 +74,14 @@ function fire.kids(run, member)
   if children_left == 0 then call('ZADD', K.timers(), now, member) end
 end
 
+-- The next page of what is parked at a gate that is open again.
+function fire.open(gate, member)
+  if call('SISMEMBER', K.paused(namespace_of(string.match(gate, ':(.*)$'))), gate) == 1 then return end
+  local lanes = call('ZPOPMIN', K.parked(gate), LANES_AT_ONCE)
+  for i = 1, #lanes, 2 do come_back(lanes[i]) end
+  if call('EXISTS', K.parked(gate)) == 1 then call('ZADD', K.timers(), now, member) end
+end
+
 local has_joined = false
 
 function fire.join(group, member)
@@ -91,6 +101,7 @@ for _, member in ipairs(due) do
   fire[kind](rest, member)
 end
 queue_ready()
+mark_woken()
 flush_finished()
 local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
 return cmsgpack.pack({ { #due, tonumber(head[2] or 0), now, overdue }, traced })
