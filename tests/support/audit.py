@@ -87,7 +87,7 @@ def _runs(s: Snapshot) -> Iterator[str]:
     for key, (run,) in owned.items():
         if f"r:{run}" not in s.values:
             yield f"key {key} is left of a run that is gone"
-    for family in ("runs_by_time", "failed_by_time"):
+    for family in ("runs_by_time", "failed_by_time", "scheduled"):
         for key in s.keys_of(family):
             yield from (f"{run} is in {key} and gone" for run in s.zset(key) if f"r:{run}" not in s.values)
 
@@ -108,6 +108,8 @@ def _run(s: Snapshot, run: str, ended: set[str]) -> Iterator[str]:
         yield f"{run} is in no list of runs"
     if (run in s.zset(f"fx:{namespace}")) != (phase == Phase.FAILED):
         yield f"{run} is {phase.name}, and in the list of the failed: {phase != Phase.FAILED}"
+    if (run in s.zset(f"sx:{namespace}")) != (phase == Phase.SCHEDULED and "at" in fields):
+        yield f"{run} is {phase.name}, and in the list of the scheduled: {run in s.zset(f'sx:{namespace}')}"
     if phase.terminal and f"wt:{run}" in s.values:
         yield f"{run} has ended and is still waited for"
 

@@ -45,6 +45,28 @@ def test_what_the_caller_says_goes_first() -> None:
     assert (flow, level, delay, expires, wait, parent) == ("ns|mine|a", 4, 5, 6, True, OTHER)
 
 
+def test_a_time_to_start_at_is_kept_to_the_millisecond() -> None:
+    """Beside the run: few have one."""
+    assert _check(run_at_ms=1_767_225_600_123).more == {"at": 1_767_225_600_123}
+    assert _check().more is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"run_at_ms": -1}, "run_at_ms"),
+        ({"run_at_ms": 10**15}, "run_at_ms"),
+        ({"run_at_ms": 1, "delay_ms": 1}, "delay_ms"),
+        ({"cron_id": "cr_0"}, "cron_id"),
+    ],
+)
+def test_times_that_cannot_be_are_refused(spec: dict[str, Any], field: str) -> None:
+    """Before 1970, after 9999, two at once; and nobody pretends to be a cron."""
+    with pytest.raises(InvalidField) as refused:
+        _check(**spec)
+    assert refused.value.field == f"runs[3].spec.{field}"
+
+
 @pytest.mark.parametrize(
     ("flags", "recorded"), [("01", True), ("03", True), ("00", False), ("02", False), ("zz", False)]
 )

@@ -81,8 +81,12 @@ def test_a_cron_that_is_never_due_again_is_left_alone() -> None:
 
 
 @given(
-    st.sampled_from([SKIP, ONE, ALL]), st.integers(1, 120), st.integers(0, 5_000), st.integers(0, 5_000), st.integers(1, 50)
-)  # fmt: skip
+    st.sampled_from([SKIP, ONE, ALL]),
+    st.integers(1, 120),
+    st.integers(0, 5_000),
+    st.integers(0, 5_000),
+    st.integers(1, 50),
+)
 def test_ticks_in_time_are_fired_once_each_whatever_the_policy(
     catch_up: int, every_s: int, settled_s: int, late_s: int, room: int
 ) -> None:
@@ -98,5 +102,5 @@ def test_ticks_in_time_are_fired_once_each_whatever_the_policy(
             break
     ticks = [t for t in range(0, now + 1, every) if t > settled_s * SECOND]
     missed = [t for t in ticks if t <= now - MISSED_AFTER_MS]
-    kept = {SKIP: [], ONE: missed[-1:], ALL: missed[:MAX_MADE_UP]}[catch_up]
-    assert fired == kept + ticks[len(missed) :]
+    kept: dict[int, list[int]] = {SKIP: [], ONE: missed[-1:], ALL: missed[:MAX_MADE_UP]}
+    assert fired == kept[catch_up] + ticks[len(missed) :]

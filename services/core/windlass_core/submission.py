@@ -13,7 +13,7 @@ from windlass.v1 import run_pb2, run_service_pb2
 from windlass_core.domain.definition import Definition, check_duration, check_level, check_policy
 from windlass_core.domain.errors import InvalidField, TooLarge
 from windlass_core.domain.expression import Scope
-from windlass_core.domain.limits import MAX_METADATA_BYTES, MAX_NAME_LENGTH, MAX_PAYLOAD_BYTES
+from windlass_core.domain.limits import MAX_METADATA_BYTES, MAX_MOMENT_MS, MAX_NAME_LENGTH, MAX_PAYLOAD_BYTES
 from windlass_core.domain.names import check_name, check_run_id, flow_name, mint_run_id
 from windlass_core.domain.trace import recorded
 from windlass_core.store.runs import Submission
@@ -32,8 +32,11 @@ def check_submission(
     wait: bool,
     path: str,
     limits: Mapping[str, int] = _NO_LIMITS,
+    by_cron: bool = False,
 ) -> Submission:
     """What the store takes; `limits` are the rate limits that the definition names, in units.
+
+    Only what the engine submits `by_cron` names a cron.
 
     Raises InvalidField, and NotFound for a limit that nobody has put, with a field below `path`.
     """
@@ -50,6 +53,8 @@ def check_submission(
     queue = check_name(spec.queue, f"{path}.spec.queue") if spec.queue else definition.queue
     delay_ms = check_duration(spec.delay_ms, f"{path}.spec.delay_ms")
     expires_ms = check_duration(spec.expires_ms, f"{path}.spec.expires_ms")
+    if spec.run_at_ms or spec.cron_id:
+        _check_timing(spec, f"{path}.spec", by_cron=by_cron)
     if spec.HasField("retry"):
         check_policy(spec.retry, f"{path}.spec.retry")
     if spec.parent_task_run_id:
@@ -70,11 +75,13 @@ def check_submission(
             f"{path}.spec",
             _MAX_SPEC_BYTES,
         )
-    more = None
+    more: dict[str, Any] = {}
     if definition.gates is not None:
         scope = Scope(given, metadata)
         if gates := definition.gates.of_run(namespace, scope, limits, f"{path}.spec"):
-            more = {"g": gates}
+            more["g"] = gates
+    if spec.run_at_ms:
+        more["at"] = spec.run_at_ms
     return Submission(
         run_id,
         serialized,
@@ -87,8 +94,21 @@ def check_submission(
         wait,
         spec.parent_task_run_id,
         recorded(spec.traceparent),
-        more,
+        more or None,
     )
+
+
+def _check_timing(spec: run_pb2.RunSpec, path: str, *, by_cron: bool) -> None:
+    if spec.cron_id and not by_cron:
+        raise InvalidField(f"{path}.cron_id: the engine sets it, callers leave it out", f"{path}.cron_id")
+    if not 0 <= spec.run_at_ms <= MAX_MOMENT_MS:
+        field = f"{path}.run_at_ms"
+        raise InvalidField(
+            f"{field}: expected milliseconds since 1970 UTC, up to the year 9999, got {spec.run_at_ms}", field
+        )
+    if spec.run_at_ms and spec.delay_ms:
+        field = f"{path}.delay_ms"
+        raise InvalidField(f"{field}: expected none beside run_at_ms, which says when it starts", field)
 
 
 def _check_input(text: bytes, field: str) -> Any:

@@ -141,9 +141,7 @@ def parse(expression: str, timezone: str) -> Schedule:
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        if name in _OF_THE_MACHINE:
-            raise ZoneInfoNotFoundError(name)
-        return ZoneInfo(name or "UTC")
+        return ZoneInfo("" if name in _OF_THE_MACHINE else name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidField(
             f"expected the name of an IANA time zone such as Europe/Berlin, got {name[:80]!r}", "timezone"

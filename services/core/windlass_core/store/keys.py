@@ -32,6 +32,7 @@ FAMILIES = (
     Family("log", "log:{run}", "list", "its log lines, msgpack", "with the run"),
     Family("runs_by_time", "ix:{ns}", "zset", "run → accepted, ms", "runs' retention"),
     Family("failed_by_time", "fx:{ns}", "zset", "failed run → ended, ms", "runs' retention"),
+    Family("scheduled", "sx:{ns}", "zset", "scheduled run that is still to come → its time, ms", "until its time"),
     Family("done", "done", "list", "ended runs as `ms run`, oldest first", "runs' retention"),
     # Queues
     Family("lane", "q:{lane}", "zset", "ready run → ready since, ms", "while not empty"),
@@ -61,6 +62,11 @@ FAMILIES = (
     Family("wake", "wake", "list", "one element while the scheduler has a reason", "until popped"),
     Family("timers", "T", "zset", "`kind:…` → due, ms; kinds below", "until due"),
     Family("owner", "own", "hash", "scheduler, until, beat, hold", "always"),
+    # Crons
+    Family("cron", "cr:{cron}", "hash", "a cron; fields below", "until deleted"),
+    Family("crons_by_name", "crn:{ns}", "zset", "`workflow LF name LF cron`, all of score 0", "with the crons"),
+    Family("crons_declared", "crw:{ns}/{workflow}", "set", "crons that the current definition declares", "with them"),
+    Family("crons_due", "crd", "zset", "cron → to be looked at, ms; not those that rest", "with the crons"),
     # Processes
     Family("presence", "pres:{service}", "zset", "incarnation → expiry, ms", "with the processes"),
     Family("addresses", "addr:{service}", "hash", "incarnation → address", "with the processes"),
@@ -98,6 +104,7 @@ RUN_FIELDS = {
     "fw": "set where apis follow it",
     "x": "execution timeout, ms",
     "xs": "set where a start timer is running",
+    "at": "time that it was scheduled for, ms, where it had still to come",
     "cx": "cancelling was asked for: the reason",
     "pa": "parent run",
     "rp": "how often it was replayed",
@@ -107,6 +114,26 @@ RUN_FIELDS = {
     "ll": "log lines ever written",
     "lb": "bytes of the log lines that are kept",
     "tp": "traceparent, where the trace is recorded",
+}
+
+# Fields of a cron's hash.
+CRON_FIELDS = {
+    "ns": "namespace",
+    "wf": "workflow",
+    "nm": "its name",
+    "b": "the CronSpec",
+    "x": "expression and zone",
+    "ov": "what a tick does while the run before is under way: skip, cancel, or nothing",
+    "rv": "counts changes of what is above",
+    "dc": "set where the workflow's definition declares it",
+    "ps": "set while it rests",
+    "c": "made, ms",
+    "a": "nothing up to here is to be fired any more, ms",
+    "mk": "how many missed ticks of this outage were made up for",
+    "lt": "last tick that was run, ms",
+    "lr": "run of that tick",
+    "er": "why the last tick came to nothing, only then",
+    "et": "when that was, ms",
 }
 
 # Fields of a worker's hash.
@@ -140,6 +167,7 @@ TIMER_KINDS = {
     "kids:RUN": "its children are to be cancelled",
     "join:GROUP": "it has flows yet to know",
     "open:GATE": "lanes that are parked there are to come back",
+    "crons:": "the first cron is due",
 }
 
 _PARAMETERS = {f.name: [p.split("}")[0] for p in f.pattern.split("{")[1:]] for f in FAMILIES}

@@ -12,6 +12,7 @@ from windlass_core.store.links import Links
 from windlass_core.store.processes import Processes
 from windlass_core.store.reader import Reader
 from windlass_core.store.runs import Runs
+from windlass_core.store.scheduled import ScheduledRuns
 from windlass_core.store.scheduling import Scheduling
 from windlass_core.store.scripts import Scripts
 from windlass_core.store.tokens import Tokens
@@ -38,6 +39,7 @@ class Shard:
         self.scripts = scripts = Scripts(self._links, self.keys.prefix)
         self._reader = reader = Reader(self.redis)
         self.runs = Runs(reader, scripts, self.keys)
+        self.scheduled = ScheduledRuns(reader, scripts, self.keys)
         self.workers = Workers(reader, scripts, self.keys)
         self.scheduling = Scheduling(scripts)
         self.gates = Gates(reader, scripts, self.keys)

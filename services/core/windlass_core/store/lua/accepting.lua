@@ -18,7 +18,7 @@ local function look_at_parent(namespace, parent)
 end
 
 local function accept(
-  place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates
+  place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates, more
 )
   local sets = { 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now }
   local function set(field, value)
@@ -33,10 +33,16 @@ local function accept(
     set('pa', parent)
     if has_parent then call('SADD', K.children(parent), run) end
   end
-  if delay > 0 then
+  local at = more and more.at or 0
+  local due = delay > 0 and now + delay or at
+  if due > now then
     set('ph', PHASE.SCHEDULED)
-    set('t', now + delay)
-    set_timer('ready:' .. run, now + delay)
+    set('t', due)
+    set_timer('ready:' .. run, due)
+    if at > 0 then
+      set('at', at)
+      call('ZADD', K.scheduled(namespace_of(flow)), at, run)
+    end
   else
     set('ph', PHASE.READY)
     gather_ready(flow, level, run, exactly + place / PARTS)
@@ -44,7 +50,7 @@ local function accept(
   end
   if expires > 0 then
     set('xs', 1)
-    set_timer('start:' .. run, now + expires)
+    set_timer('start:' .. run, math.max(now, at) + expires)
   end
   call('HSET', K.run(run), unpack(sets))
   gather_kept(flow, 1)
@@ -71,6 +77,14 @@ local function accept_cancelled(run, spec, flow, level, version, inc, wait, pare
   times[#times + 1] = run
 end
 
+-- Accepts a run once more that is there, and that nobody has queued yet.
+local function accept_again(item)
+  local run, spec, flow, level, version, delay, expires, timeout, _, parent, trace, more = unpack(item)
+  local gates = more and more.g and cmsgpack.pack(more.g)
+  if gates then level = first_place(level, gates) end
+  accept(1, run, spec, flow, level, version, delay, expires, timeout, '', false, parent, trace, false, gates, more)
+end
+
 -- runs: as run_submit takes them, of one namespace. Returns { place → 'duplicate' | 'taken' }, places from
 -- 1, and how many are ready at once.
 local function accept_runs(namespace, inc, runs)
@@ -91,7 +105,8 @@ local function accept_runs(namespace, inc, runs)
       accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
     else
       accept(
-        place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates
+        place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates,
+        more
       )
     end
     seen[run] = true

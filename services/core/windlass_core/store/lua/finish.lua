@@ -59,6 +59,7 @@ local function finish_waiting(run, r, reason)
     settle(lane, r.f, level_of(r.p))
   else
     call('ZREM', K.timers(), 'ready:' .. run)
+    call('ZREM', K.scheduled(namespace_of(r.f)), run)
   end
   finish(run, r, PHASE.CANCELLED, nil, reason)
 end

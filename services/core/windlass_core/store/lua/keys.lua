@@ -9,6 +9,7 @@ function K.children(run) return P .. 'k:' .. run end
 function K.log(run) return P .. 'log:' .. run end
 function K.runs_by_time(ns) return P .. 'ix:' .. ns end
 function K.failed_by_time(ns) return P .. 'fx:' .. ns end
+function K.scheduled(ns) return P .. 'sx:' .. ns end
 function K.done() return P .. 'done' end
 function K.lane(lane) return P .. 'q:' .. lane end
 function K.lane_meta(lane) return P .. 'm:' .. lane end
@@ -34,6 +35,10 @@ function K.dirty() return P .. 'dirty' end
 function K.wake() return P .. 'wake' end
 function K.timers() return P .. 'T' end
 function K.owner() return P .. 'own' end
+function K.cron(cron) return P .. 'cr:' .. cron end
+function K.crons_by_name(ns) return P .. 'crn:' .. ns end
+function K.crons_declared(ns, workflow) return P .. 'crw:' .. ns .. '/' .. workflow end
+function K.crons_due() return P .. 'crd' end
 function K.presence(service) return P .. 'pres:' .. service end
 function K.addresses(service) return P .. 'addr:' .. service end
 function K.loads(service) return P .. 'load:' .. service end

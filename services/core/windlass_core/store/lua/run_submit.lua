@@ -4,7 +4,7 @@
 -- ARGV:    1 msgpack: { namespace, api incarnation, leases (32 or fewer),
 --            runs: { run, spec, flow, level, version, delay ms, expires ms, execution timeout ms,
 --                    wait (bool), parent or '', traceparent or '', more or nil } }; more holds what
---                    few runs have, by name: g: gates
+--                    few runs have, by name: g: gates; at: start at this time, ms
 -- Returns: msgpack: { { epoch, { place → 'duplicate' | 'taken' } }, traced }, places from 1
 -- Invariants: a run that exists is not changed, only waited for; not allowed when memory is full.
 -- Cost:    O(log n) per run

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled,
 --          groups come to know their flows, lanes come back from gates that opened.
+--          Crons are left to the caller.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: how many timers at the most
 -- Returns: msgpack: { { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt,
@@ -42,6 +43,7 @@ function fire.ready(run)
   local r = call('HMGET', K.run(run), 'ph', 'f', 'p', 'tp', 'n', 'c')
   if r[1] == PHASE.SCHEDULED or r[1] == PHASE.BACKOFF then
     if r[4] then note_wait(run, r) end
+    if r[1] == PHASE.SCHEDULED then call('ZREM', K.scheduled(namespace_of(r[2])), run) end
     call('HSET', K.run(run), 'ph', PHASE.READY)
     gather_ready(r[2], r[3], run, now)
   end
