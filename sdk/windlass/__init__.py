@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from windlass.exceptions import WindlassError as WindlassError
     from windlass.middleware import CallNext as CallNext
     from windlass.priority import Priority as Priority
+    from windlass.progress import Progress as Progress
     from windlass.rate_limit import RateLimit as RateLimit
     from windlass.rate_limit import RateLimitDuration as RateLimitDuration
     from windlass.refs import TaskRunRef as TaskRunRef
@@ -81,6 +82,7 @@ _HOMES = {
     "LogLine": "run",
     "NewToken": "tokens",
     "Priority": "priority",
+    "Progress": "progress",
     "RateLimit": "rate_limit",
     "RateLimitDuration": "rate_limit",
     "RetryPolicy": "retry",

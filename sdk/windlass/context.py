@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.priority import Priority
+from windlass.progress import progress_message
 from windlass.transport.error_detail import from_failure
 from windlass.transport.run_id import mint
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from windlass.exceptions import TaskRunError
-    from windlass.v1 import dispatch_pb2
+    from windlass.v1 import dispatch_pb2, run_pb2
 
 #: The context of the task that executes here, so that runs submitted inside it know their parent.
 current: Final[ContextVar[Context | None]] = ContextVar("windlass_context", default=None)
@@ -30,6 +31,7 @@ class Context:
         "_cancelled",
         "_lifespan",
         "_log",
+        "_tell_progress",
         "_worker_id",
         "_worker_labels",
     )
@@ -42,6 +44,7 @@ class Context:
         log: Callable[[str, str], None],
         cancel_self: Callable[[], None],
         lifespan: Any = None,
+        tell_progress: Callable[[run_pb2.Progress], None] | None = None,
     ) -> None:
         """Wrap one attempt. Built by the worker, and by `mock_run`; never by users."""
         self._assignment = assignment
@@ -50,6 +53,7 @@ class Context:
         self._log = log
         self._cancel_self = cancel_self
         self._lifespan = lifespan
+        self._tell_progress = tell_progress
         self._cancelled = assignment.cancel_requested
         self._cancel_reason = ""
 
@@ -166,6 +170,25 @@ class Context:
     async def aio_log(self, message: object, level: str = "INFO") -> None:
         """Do as `log`."""
         self.log(message, level)
+
+    def progress(self, done: float, total: float | None = None, message: object = "") -> None:
+        """Tell how far the attempt is, for whoever watches the run. Returns at once; as often as you like.
+
+        The newest word counts, sent a few times a second at most, and always before the attempt's end.
+
+        Args:
+            done: so much is done, in units of your own; 0 or more.
+            total: out of so much, more than 0; None where nobody knows.
+            message: for people, turned into text; at most 1,000 characters of it are kept.
+
+        """
+        told = progress_message(done, total, message)
+        if self._tell_progress is not None:
+            self._tell_progress(told)
+
+    async def aio_progress(self, done: float, total: float | None = None, message: object = "") -> None:
+        """Do as `progress`."""
+        self.progress(done, total, message)
 
     def cancel(self) -> None:
         """Cancel this run: it ends CANCELLED whatever the task then returns. Returns at once."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic_core import from_json
 
 from windlass.priority import Priority
+from windlass.progress import Progress
 from windlass.status import RunStatus
 from windlass.transport.error_detail import from_failure
 from windlass.v1 import run_pb2, worker_pb2
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as the engine keeps it. Times are aware and in UTC."""
+    """One run as the engine keeps it. Times are aware and in UTC; `progress` is what its last attempt has told."""
 
     id: str
     workflow_name: str
@@ -42,6 +43,7 @@ class Run:
     ready_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    progress: Progress | None = None
 
     @classmethod
     def from_proto(cls, run: run_pb2.Run) -> Self:
@@ -68,12 +70,13 @@ class Run:
             ready_at=_maybe(run.ready_at_ms),
             started_at=_maybe(run.started_at_ms),
             finished_at=_maybe(run.finished_at_ms),
+            progress=Progress.from_proto(run.progress) if run.HasField("progress") else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """How a run stands. `error` is its last failure when FAILED, without a traceback."""
+    """How a run stands. `error` is its last failure when FAILED, without a traceback; `progress` its last attempt's."""
 
     id: str
     workflow_name: str
@@ -85,6 +88,7 @@ class RunState:
     finished_at: datetime | None
     error: TaskRunError | None
     cancel_reason: str
+    progress: Progress | None = None
 
     @classmethod
     def from_proto(cls, state: run_pb2.RunState) -> Self:
@@ -100,6 +104,7 @@ class RunState:
             finished_at=_maybe(state.finished_at_ms),
             error=from_failure(state.run_id, state.failure) if state.HasField("failure") else None,
             cancel_reason=state.cancel_reason,
+            progress=Progress.from_proto(state.progress) if state.HasField("progress") else None,
         )
 
 

@@ -61,6 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         def pass_gate(ctx: Context, gate: str, fail: bool = False) -> str:
             """Wait at a gate."""
             ctx.log(f"at {gate}")
+            ctx.progress(3, 40, "wait\x1b[2Jing")
             assert made.gate(gate).wait(60)
             ctx.log("\x1b[2Jthrough\nand on", level="ERROR")
             if fail:
@@ -104,6 +105,7 @@ def test_watch_tells_programs_each_event(site: Site) -> None:
     *_, summary = events
     last = {event["id"]: event for event in events[:-1]}
     assert [last[run]["status"] for run in runs] == ["COMPLETED", "FAILED"]
+    assert last[runs[0]]["progress"] == {"done": 3.0, "total": 40.0, "message": "wait\x1b[2Jing"}
     assert last[runs[1]]["error"] == {"type": "ValueError", "error": "not\nlike this", "attempt": 1}
     assert (summary["event"], summary["total"], summary["completed"], summary["failed"]) == ("summary", 2, 1, 1)
     watching.stdout.close()
@@ -141,6 +143,7 @@ def test_watch_on_a_terminal_draws_a_bar(site: Site, columns: int) -> None:
     with site.terminal("runs", "watch", *runs, columns=columns) as terminal:
         terminal.wait_for("0/3")
         terminal.wait_for("3 running")
+        terminal.wait_for("3 of 40")
         site.gate(gate).set()
         terminal.wait_for("3/3 100%")
         assert terminal.end() == 5

@@ -67,6 +67,47 @@ async def test_lines_are_there_before_the_end_is(api: Door, dispatcher: Door, ta
             assert lines == list(map(str, range(1000)))
 
 
+async def test_progress_is_told_as_it_comes(api: Door, dispatcher: Door, task: str) -> None:
+    """Each word is told, and is there when the end is; another attempt begins without."""
+    (run_id,) = await api.submit(submission(task, retry={"max_attempts": 2}))
+    async with raw_worker(dispatcher, task) as worker, asyncio.timeout(PATIENCE_S):
+        watch = api.runs.WatchRuns(run_service_pb2.WatchRunsRequest(run_ids=[run_id]))
+
+        async def until(done: float) -> run_pb2.RunState:
+            state: run_pb2.RunState
+            while True:
+                (state,) = (await watch.read()).runs
+                if state.progress.done == done:
+                    return state
+
+        async def tell(assignment: dispatch_pb2.Assignment, done: float) -> None:
+            told = dispatch_pb2.TaskProgress(
+                run_id=assignment.run_id,
+                lease_id=assignment.lease_id,
+                progress=run_pb2.Progress(done=done, total=10, message="working"),
+            )
+            await worker.send(progresses=dispatch_pb2.Progresses(progresses=[told]))
+
+        (assignment,) = await worker.assigned()
+        for done in (1, 2):
+            await tell(assignment, done)
+            state = await until(done)
+            assert (state.progress.total, state.progress.message) == (10, "working")
+        await tell(assignment, 3)
+        await worker.fail(assignment, type="ValueError", message="no", traceback="")
+        (again,) = await worker.assigned()
+        await tell(assignment, 4)  # a lease that is over
+        found = await api.runs.GetRun(run_service_pb2.GetRunRequest(run_id=run_id))
+        assert not found.run.HasField("progress")
+        for done in range(5, 100):
+            await tell(again, done)
+        await worker.complete(again)
+        state = (await _rest(watch))[-1].runs[0]
+        assert (state.status, state.progress.done) == (run_pb2.RUN_STATUS_COMPLETED, 99)
+        found = await api.runs.GetRun(run_service_pb2.GetRunRequest(run_id=run_id))
+        assert found.run.progress.done == 99
+
+
 async def test_an_ended_run_is_told_at_once(api: Door, task: str) -> None:
     """Its log has nothing more to come."""
     (run_id,) = await api.submit(submission(task))

@@ -13,7 +13,7 @@ from windlass.worker.surroundings import Surroundings
 if TYPE_CHECKING:
     from windlass import Windlass
     from windlass.v1 import dispatch_pb2, run_pb2
-    from windlass.worker.outcome import LoggedLine, Outcome
+    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
 
 
 class Attempts:
@@ -29,6 +29,7 @@ class Attempts:
         self.batches: list[list[Outcome]] = []
         self.outcomes: dict[str, Outcome] = {}
         self.lines: list[LoggedLine] = []
+        self.told: list[ToldProgress] = []
         self.cancelled: list[str] = []
 
     def start(self, task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_pb2.Assignment:
@@ -69,6 +70,10 @@ class Attempts:
     def log(self, entry: LoggedLine) -> None:
         """Take a line, from any thread."""
         self.lines.append(entry)
+
+    def progress(self, entry: ToldProgress) -> None:
+        """Take progress, from any thread."""
+        self.told.append(entry)
 
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Note who cancels itself."""

@@ -1,4 +1,4 @@
-"""Log lines that can't be stored cost no more than themselves."""
+"""What attempts say and can't be stored costs no more than itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from windlass_core.definitions import DefinitionCache
 from windlass_core.pump import Hold
 from windlass_dispatcher import reports as module
 from windlass_dispatcher.reports import Reports
-from windlass_dispatcher.session import KeepLogs
+from windlass_dispatcher.session import KeepLogs, KeepProgress
 
 if TYPE_CHECKING:
     import pytest
@@ -25,6 +25,12 @@ def _logs(count: int) -> KeepLogs:
     return KeepLogs([dispatch_pb2.TaskLog(run_id="r", lease_id="l", lines=[run_pb2.LogLine(message="m")])] * count)
 
 
+def _progress(count: int) -> KeepProgress:
+    return KeepProgress(
+        [dispatch_pb2.TaskProgress(run_id="r", lease_id="l", progress=run_pb2.Progress(done=1))] * count
+    )
+
+
 async def test_a_full_store_is_not_waited_for(shard: Shard) -> None:
     """What attempts go on to log would gather here for ever."""
     reports = Reports(shard, DefinitionCache(shard.definitions), Hold(1024 * 1024))
@@ -32,9 +38,11 @@ async def test_a_full_store_is_not_waited_for(shard: Shard) -> None:
     pumps = [asyncio.create_task(loop()) for loop in reports.loops()]
     try:
         reports.take(_NO_STREAM, _logs(500))
+        reports.take(_NO_STREAM, _progress(500))
         async with asyncio.timeout(10):
             await reports.drained()
         assert reports._dropped_lines == 500
+        assert not reports._talking
     finally:
         await shard.redis.config_set("maxmemory", 0)
         for pump in pumps:
@@ -45,9 +53,10 @@ async def test_a_full_store_is_not_waited_for(shard: Shard) -> None:
 
 async def test_a_store_that_is_away_is_waited_for_with_a_bound(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest is dropped."""
-    monkeypatch.setattr(module, "MAX_LOGS_WAITING", 10)
+    monkeypatch.setattr(module, "MAX_WORDS_WAITING", 10)
     reports = Reports(shard, DefinitionCache(shard.definitions), Hold(1024 * 1024))
     for _ in range(5):
         reports.take(_NO_STREAM, _logs(4))
-    assert len(reports._logs) == 12
+        reports.take(_NO_STREAM, _progress(4))
+    assert (len(reports._logs), len(reports._progress)) == (12, 12)
     assert reports._dropped_lines == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,18 @@ from windlass_core.domain.definition import check_definition
 from windlass_core.domain.errors import InvalidField, ProtocolError
 from windlass_core.domain.limits import MAX_LOG_MESSAGE_BYTES, MAX_PAYLOAD_BYTES, MAX_SLOTS
 from windlass_dispatcher.attempt import Attempt, to_assignment
-from windlass_dispatcher.session import Accept, Beat, Complete, Drain, Enrol, Fail, KeepLogs, Refresh, WorkerSession
+from windlass_dispatcher.session import (
+    Accept,
+    Beat,
+    Complete,
+    Drain,
+    Enrol,
+    Fail,
+    KeepLogs,
+    KeepProgress,
+    Refresh,
+    WorkerSession,
+)
 
 if TYPE_CHECKING:
     from windlass_dispatcher.session import Effect
@@ -57,6 +69,7 @@ def test_hello_comes_first() -> None:
         {"heartbeat": dispatch_pb2.Heartbeat()},
         {"report": dispatch_pb2.Report()},
         {"logs": dispatch_pb2.Logs()},
+        {"progresses": dispatch_pb2.Progresses()},
         {"draining": dispatch_pb2.Draining()},
         {},
     ],
@@ -267,6 +280,17 @@ def test_log_lines_are_cut_and_counted() -> None:
         _receive(_open(), logs=dispatch_pb2.Logs(logs=[flood]))
 
 
+def test_progress_has_limits() -> None:
+    """Its message is cut; what is no number is left out."""
+    words = [run_pb2.Progress(done=1, total=2, message="x" * 2_000), run_pb2.Progress(done=math.nan)]
+    words.append(run_pb2.Progress(done=1, total=math.inf))
+    told = [dispatch_pb2.TaskProgress(run_id="r", lease_id="l1", progress=each) for each in words]
+    (effect,) = _receive(_open("l1"), progresses=dispatch_pb2.Progresses(progresses=told))
+    assert isinstance(effect, KeepProgress)
+    (kept,) = effect.progresses
+    assert (kept.progress.done, kept.progress.total, kept.progress.message) == (1, 2, "x" * 1_000)
+
+
 def test_a_worker_is_deaf_when_its_oldest_assignment_is_not_accepted() -> None:
     """Accepting it moves the deadline to the next one's."""
     session = _open("l1")
@@ -314,6 +338,7 @@ def test_an_assignment_tells_the_worker_all() -> None:
         {"report": dispatch_pb2.Report(completed=[dispatch_pb2.Completed()] * 30_001)},
         {"report": dispatch_pb2.Report(failed=[dispatch_pb2.Failed()] * 30_001)},
         {"logs": dispatch_pb2.Logs(logs=[dispatch_pb2.TaskLog()] * 10_001)},
+        {"progresses": dispatch_pb2.Progresses(progresses=[dispatch_pb2.TaskProgress()] * 120_001)},
     ],
 )
 def test_many_small_things_at_once_are_refused(message: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from windlass import UnknownRun, Windlass
 from windlass.cli.output import ago, as_object, length, print_json, print_pairs, print_table
+from windlass.cli.watch_boards import progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,7 @@ def show_run(run_id: str, *, as_json: bool) -> None:
             "worker": run.worker_id,
             "submitted": f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at)}",
             "took": _took(run),
+            "progress": "" if run.progress is None else progress_text(run.progress),
             "cancelled": run.cancel_reason,
         }
     )

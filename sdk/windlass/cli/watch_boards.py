@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from windlass.cli.output import console, failure_line, length, print_event
+from windlass.cli.output import console, failure_line, length, print_event, printable
 from windlass.status import RunStatus
 
 if TYPE_CHECKING:
@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from rich.columns import Columns
+    from rich.console import Group
+    from rich.table import Table
 
+    from windlass.progress import Progress as Told
     from windlass.run import RunState
 
 #: Failures that are written out above a live board: more would push all else off the screen.
 _FAILURES_SHOWN: Final = 20
+#: Runs that tell how far they are and are drawn below the counts.
+_BARS_SHOWN: Final = 10
 _STYLES: Final = {
     RunStatus.COMPLETED: "green",
     RunStatus.FAILED: "red",
@@ -66,6 +71,7 @@ class JsonBoard:
             finished_at=state.finished_at,
             error=None if error is None else {"type": error.type, "error": error.error, "attempt": error.attempt},
             cancel_reason=state.cancel_reason,
+            progress=state.progress,
         )
 
     def sum_up(self, counts: Counter[RunStatus], seconds: float) -> None:
@@ -100,7 +106,7 @@ class LineBoard:
 
 
 class LiveBoard:
-    """A progress bar with the counts below it; failures stay above."""
+    """A progress bar with the counts below it, and those of single runs that tell theirs; failures stay above."""
 
     def __init__(self) -> None:
         """Draw nothing yet."""
@@ -112,6 +118,7 @@ class LiveBoard:
         )
         self._counts: Counter[RunStatus] = Counter()
         self._failures = 0
+        self._telling: dict[str, tuple[str, Told]] = {}
 
     @contextmanager
     def open(self, total: int) -> Iterator[object]:
@@ -130,6 +137,10 @@ class LiveBoard:
     def show(self, state: RunState, counts: Counter[RunStatus]) -> None:
         """See Board."""
         self._count(counts)
+        if state.progress is None or state.status is not RunStatus.RUNNING:
+            self._telling.pop(state.id, None)
+        else:
+            self._telling[state.id] = f"{state.workflow_name} {state.id[-12:]}", state.progress
         if state.status is not RunStatus.FAILED:
             return
         self._failures += 1
@@ -147,8 +158,14 @@ class LiveBoard:
         self._progress.update(self._bar, completed=sum(n for status, n in counts.items() if status.ended))
         self._counts = counts
 
-    def __rich__(self) -> Columns:
-        """Give the counts as they are now; in a narrow terminal they take several lines."""
+    def __rich__(self) -> Group:
+        """Give the counts as they are now, and how far single runs are."""
+        from rich.console import Group
+
+        return Group(self._counts_line(), *([self._bars()] if self._telling else []))
+
+    def _counts_line(self) -> Columns:
+        """In a narrow terminal they take several lines."""
         from rich.columns import Columns
         from rich.text import Text
 
@@ -157,6 +174,25 @@ class LiveBoard:
             for status, style in _STYLES.items()
         ]
         return Columns(shown, padding=(0, 2))
+
+    def _bars(self) -> Table:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2))
+        told = list(self._telling.values())
+        for name, progress in told[:_BARS_SHOWN]:
+            bar = "" if progress.total is None else ProgressBar(progress.total, progress.done, width=30)
+            table.add_row(name, bar, progress_text(progress))
+        if len(told) > _BARS_SHOWN:
+            table.add_row(f"and {len(told) - _BARS_SHOWN} more", "", "")
+        return table
+
+
+def progress_text(progress: Told) -> str:
+    """Say how far a run is: "12 of 40 resizing"."""
+    of = "" if progress.total is None else f" of {progress.total:g}"
+    return f"{progress.done:g}{of} {' '.join(printable(progress.message).split())}".rstrip()
 
 
 def _told(state: RunState) -> str:

@@ -339,7 +339,7 @@ class Progress(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     done: _builtins.float
-    """Done so far, in units of the task's own."""
+    """Done so far, in units of the task's own; a finite number."""
     total: _builtins.float
     """Out of; 0 where nobody knows."""
     message: _builtins.str

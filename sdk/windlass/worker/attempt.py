@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from windlass.context import Context
 from windlass.v1 import run_pb2
 from windlass.worker.failure import MESSAGE_BYTES, cut_end
-from windlass.worker.outcome import LoggedLine
+from windlass.worker.outcome import LoggedLine, ToldProgress
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,6 +28,9 @@ class Reports(Protocol):
 
     def log(self, entry: LoggedLine) -> None:
         """Take a line."""
+
+    def progress(self, entry: ToldProgress) -> None:
+        """Take how far an attempt is; of each only the newest counts."""
 
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Ask the engine to cancel the run, before the outcome of this lease is told."""
@@ -79,7 +82,7 @@ class Attempt:
         self.answer: Callable[[], None] | None = None
         self._reports = reports
         self._break_off: Callable[[], object] | None = None
-        self.context = Context(assignment, worker_id, labels, self.log, self.cancel_self, lifespan)
+        self.context = Context(assignment, worker_id, labels, self.log, self.cancel_self, lifespan, self.progress)
 
     def log(self, level: str, message: str) -> None:
         """Keep a line with the run. From any thread."""
@@ -93,6 +96,10 @@ class Attempt:
             message=cut_end(message, MESSAGE_BYTES),
             attempt=self.number,
         )
+
+    def progress(self, progress: run_pb2.Progress) -> None:
+        """Tell how far it is. From any thread."""
+        self._reports.progress(ToldProgress(self.lease_id, self.run_id, progress))
 
     def cancel_self(self) -> None:
         """Cancel the run that this is an attempt of. From any thread."""

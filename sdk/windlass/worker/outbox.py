@@ -14,19 +14,21 @@ from windlass.worker.outcome import Completion
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from windlass.worker.outcome import LoggedLine, Outcome
+    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
 
 # A message may have 4 MiB; the largest single item (a 1 MiB output, a 64 KiB failure) fits on top.
 MESSAGE_BYTES: Final = 2 * 1024 * 1024
 # Log lines kept while there is no stream; the oldest go first.
 LOG_LINES: Final = 10_000
 LOG_BYTES: Final = 8 * 1024 * 1024
+# Progress goes out this often, in seconds: what an attempt says in between is replaced by what it says next.
+PROGRESS_EVERY: Final = 0.25
 # Ids and tags of one entry.
 ENTRY_BYTES: Final = 96
 
 
 class Outbox:
-    """Accepts, outcomes and log lines on their way to the dispatcher."""
+    """Accepts, outcomes, log lines and progress on their way to the dispatcher."""
 
     def __init__(self, accept_delay: float) -> None:
         """Take accepts along `accept_delay` seconds after they were put in.
@@ -38,6 +40,9 @@ class Outbox:
         self._outcomes: list[Outcome] = []
         self._logs: deque[LoggedLine] = deque()
         self._log_bytes = 0
+        self._progress: dict[str, ToldProgress] = {}
+        self._progress_due = 0.0
+        self._last_words: list[ToldProgress] = []
         self.dropped_log_lines = 0
 
     def add_accepts(self, lease_ids: Iterable[str], now: float) -> None:
@@ -45,14 +50,17 @@ class Outbox:
         due = now + self._accept_delay
         self._accepts.update((lease_id, due) for lease_id in lease_ids)
 
-    def drop_accept(self, lease_id: str) -> None:
-        """Forget an accept: the attempt has ended or is no longer ours."""
+    def forget(self, lease_id: str) -> None:
+        """Forget the accept and the progress of an attempt that is no longer ours."""
         self._accepts.pop(lease_id, None)
+        self._progress.pop(lease_id, None)
 
     def add_outcome(self, outcome: Outcome) -> None:
         """Report an outcome with the next message."""
         self._accepts.pop(outcome.lease_id, None)
         self._outcomes.append(outcome)
+        if (progress := self._progress.pop(outcome.lease_id, None)) is not None:
+            self._last_words.append(progress)  # goes before the outcome
 
     def add_log(self, entry: LoggedLine) -> None:
         """Send a log line; past the limits the oldest lines are dropped and counted."""
@@ -62,20 +70,33 @@ class Outbox:
             self._log_bytes -= len(self._logs.popleft().line.message) + ENTRY_BYTES
             self.dropped_log_lines += 1
 
+    def add_progress(self, entry: ToldProgress) -> None:
+        """Tell how far an attempt is, in place of what it said before and has not been sent."""
+        self._progress[entry.lease_id] = entry
+
     def forget_reports(self) -> None:
         """Drop accepts and outcomes: the next Welcome decides what is to be sent again."""
         self._accepts.clear()
         self._outcomes.clear()
 
     def next_due(self) -> float | None:
-        """When the oldest accept is due."""
-        return next(iter(self._accepts.values()), None)
+        """When something is to be sent that nothing else will take along."""
+        accept = next(iter(self._accepts.values()), None)
+        if not self._progress:
+            return accept
+        return self._progress_due if accept is None else min(accept, self._progress_due)
 
     def take(self, now: float) -> list[dispatch_service_pb2.ConnectRequest]:
-        """Take all that is to be sent now, in order: log lines before the outcomes they precede."""
+        """Take all that is to be sent now, in order: what attempts said before the outcomes that it precedes."""
         requests: list[dispatch_service_pb2.ConnectRequest] = []
         if self._logs:
             self._take_logs(requests)
+        if self._progress and now >= self._progress_due:
+            self._progress_due = now + PROGRESS_EVERY
+            self._last_words += self._progress.values()
+            self._progress.clear()
+        if self._last_words:
+            self._take_progress(requests)
         due = self._take_accepts(now)
         if self._outcomes or due:
             self._take_reports(requests, due)
@@ -116,6 +137,19 @@ class Outbox:
                     released=outcome.released,
                 )
                 room -= outcome.failure.ByteSize() + ENTRY_BYTES
+
+    def _take_progress(self, requests: list[dispatch_service_pb2.ConnectRequest]) -> None:
+        told, self._last_words = self._last_words, []
+        request = dispatch_service_pb2.ConnectRequest()
+        requests.append(request)
+        room = MESSAGE_BYTES
+        for lease_id, run_id, progress in told:
+            if room <= 0:
+                request = dispatch_service_pb2.ConnectRequest()
+                requests.append(request)
+                room = MESSAGE_BYTES
+            request.progresses.progresses.add(lease_id=lease_id, run_id=run_id, progress=progress)
+            room -= progress.ByteSize() + ENTRY_BYTES
 
     def _take_logs(self, requests: list[dispatch_service_pb2.ConnectRequest]) -> None:
         logs, self._logs, self._log_bytes = self._logs, deque(), 0

@@ -31,6 +31,14 @@ class FailedAttempt(NamedTuple):
 Outcome: TypeAlias = Completion | FailedAttempt
 
 
+class ToldProgress(NamedTuple):
+    """How far an attempt says that it is."""
+
+    lease_id: str
+    run_id: str
+    progress: run_pb2.Progress
+
+
 class LoggedLine(NamedTuple):
     """A line that an attempt logged."""
 

@@ -23,7 +23,7 @@ from windlass.worker.outcome import FailedAttempt
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from windlass.worker.outcome import LoggedLine, Outcome
+    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
 
 # An attempt that ends within this many seconds is reported without having been accepted first.
 ACCEPT_DELAY: Final = 0.02
@@ -148,8 +148,8 @@ class WorkerSession:
             times.append(self._deadline)
         if self._phase is _Phase.OPEN:
             times.append(self._heartbeat_due_at)
-            if (accept_due := self._outbox.next_due()) is not None:
-                times.append(accept_due)
+            if (due := self._outbox.next_due()) is not None:
+                times.append(due)
         return max(min(times) - self._clock(), 0.0) if times else None
 
     # --- The connection ------------------------------------------------------------------------
@@ -229,6 +229,11 @@ class WorkerSession:
     def log(self, entry: LoggedLine) -> None:
         """Take a line that an attempt logged."""
         self._outbox.add_log(entry)
+
+    def progress(self, entry: ToldProgress) -> None:
+        """Take how far an attempt is; of one that does not execute it is dropped."""
+        if entry.lease_id in self._executing:
+            self._outbox.add_progress(entry)
 
     def take_dropped_log_lines(self) -> int:
         """Return how many log lines were dropped since this was last asked."""
@@ -358,7 +363,7 @@ class WorkerSession:
         for lease_id in lease_ids:
             self._finished.pop(lease_id, None)
             if self._executing.pop(lease_id, None) is not None:
-                self._outbox.drop_accept(lease_id)
+                self._outbox.forget(lease_id)
                 stop.append(lease_id)
         return [Stop(stop, "the lease was lost")] if stop else []
 

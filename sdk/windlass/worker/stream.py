@@ -29,13 +29,14 @@ from windlass.transport.rpc_status import from_rpc_error
 from windlass.v1 import dispatch_pb2
 from windlass.worker.connection import Connection, ConnectionLost
 from windlass.worker.dispatchers import Dispatchers
+from windlass.worker.newest import Newest
 from windlass.worker.session import Cancel, ProtocolError, Reconnect, Refused, Start, Stop, Welcomed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from windlass.config import ClientConfig
-    from windlass.worker.outcome import LoggedLine, Outcome
+    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
     from windlass.worker.runner import Runner
     from windlass.worker.session import Effect, WorkerSession
 
@@ -78,6 +79,7 @@ class Stream:
         self._progress = asyncio.Event()
         self._closing = asyncio.Event()
         self._was_welcomed = False
+        self._told = Newest()
         self._withheld: dict[str, list[Outcome]] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
         self._complained: dict[str, float] = {}
@@ -91,6 +93,11 @@ class Stream:
     def log(self, entry: LoggedLine) -> None:
         """Take a line that an attempt logged."""
         self._io.post(self._on_log, entry)
+
+    def progress(self, entry: ToldProgress) -> None:
+        """Take how far an attempt is."""
+        if self._told.put(entry):
+            self._io.post(self._on_progress)
 
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Ask the api to cancel the run; the lease's outcome is withheld until it has answered."""
@@ -216,6 +223,11 @@ class Stream:
             self._complain("no dispatcher takes log lines: the oldest are being dropped")
         if self._connection is not None:
             self._connection.wake()
+
+    def _on_progress(self) -> None:
+        for entry in self._told.take():
+            self._session.progress(entry)
+        self._after_change()
 
     def _on_cancel_run(self, lease_id: str, run_id: str) -> None:
         if lease_id not in self._withheld:

@@ -38,7 +38,7 @@ _WORKER_STATUSES: dict[str, "worker_pb2.WorkerStatus.ValueType"] = {
 
 def to_run(run: stored.StoredRun) -> run_pb2.Run:
     """A run, without its failures."""
-    return run_pb2.Run(
+    message = run_pb2.Run(
         run_id=run.run_id,
         spec=run_pb2.RunSpec.FromString(run.spec),
         workflow_version=run.version,
@@ -55,6 +55,9 @@ def to_run(run: stored.StoredRun) -> run_pb2.Run:
         cancel_reason=run.cancel_reason or "",
         replays=run.replays,
     )
+    if run.progress:
+        message.progress.ParseFromString(run.progress)
+    return message
 
 
 def to_state(run: stored.StoredRun, failure: stored.StoredFailure | None) -> run_pb2.RunState:
@@ -69,6 +72,8 @@ def to_state(run: stored.StoredRun, failure: stored.StoredFailure | None) -> run
         started_at_ms=run.started_ms,
         finished_at_ms=run.finished_ms,
     )
+    if run.progress:
+        state.progress.ParseFromString(run.progress)
     if run.phase is Phase.CANCELLED:
         state.cancel_reason = run.cancel_reason or ""
     if run.phase is Phase.FAILED and failure is not None:

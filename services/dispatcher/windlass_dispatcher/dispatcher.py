@@ -32,6 +32,7 @@ from windlass_dispatcher.session import (
     Enrol,
     Fail,
     KeepLogs,
+    KeepProgress,
     Refresh,
     WorkerSession,
 )
@@ -141,7 +142,7 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
     async def carry_out(self, stream: Stream, effect: Effect) -> None:
         """See stream.Effects."""
         match effect:
-            case Accept() | Refresh() | Complete() | Fail() | KeepLogs():
+            case Accept() | Refresh() | Complete() | Fail() | KeepLogs() | KeepProgress():
                 self._reports.take(stream, effect)
             case Beat():
                 # The session of one that never reads how its stream ended runs out.

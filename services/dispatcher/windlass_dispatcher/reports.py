@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,13 @@ from windlass_core.store.runs import FailureVerdict, Reported
 from windlass_core.store.scripts import pack
 from windlass_core.store.shard import Shard
 from windlass_dispatcher.attempt import Attempt
-from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs, Refresh
+from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs, KeepProgress, Refresh
 from windlass_dispatcher.stream import Stream
 
 _log = structlog.get_logger(__name__)
 
-# Log lines of so many attempts wait while the store is away; further ones are dropped.
-MAX_LOGS_WAITING = 5_000
+# Log lines of so many attempts wait while the store is away, and so often progress; what is said further is dropped.
+MAX_WORDS_WAITING = 5_000
 
 # What an item takes up besides what its worker has sent of it.
 _OVERHEAD_BYTES = 500
@@ -74,23 +75,27 @@ class Reports:
         )
         self._completed: Pump[Completion] = Pump("complete", self._complete, size=_completion_bytes, hold=hold)
         self._failed: Pump[Failing] = Pump("fail", self._fail, most=200, size=_failing_bytes, hold=hold)
-        self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=_log_bytes, hold=hold)
+        self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=_words_bytes, hold=hold)
+        self._progress: Pump[dispatch_pb2.TaskProgress] = Pump(
+            "progress", self._keep_progress, most=200, size=_words_bytes, hold=hold
+        )
         self._pumps: tuple[Pump[Any], ...] = (
             self._accepted,
             self._refreshed,
             self._completed,
             self._failed,
             self._logs,
+            self._progress,
         )
-        # Leases with lines on their way: whoever sees an attempt's end finds all of its lines.
-        self._logging: Counter[str] = Counter()
+        # Leases with lines or progress on their way: whoever sees an attempt's end finds all that it said.
+        self._talking: Counter[str] = Counter()
         self._dropped_lines = 0
 
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs until the service stops."""
         return [pump.run for pump in self._pumps]
 
-    def take(self, stream: Stream, effect: Accept | Refresh | Complete | Fail | KeepLogs) -> None:
+    def take(self, stream: Stream, effect: Accept | Refresh | Complete | Fail | KeepLogs | KeepProgress) -> None:
         """Puts a report on its way."""
         match effect:
             case Accept(attempts):
@@ -102,11 +107,15 @@ class Reports:
             case Fail():
                 self._failed.put(Failing(stream, effect))
             case KeepLogs(logs):
-                if len(self._logs) < MAX_LOGS_WAITING:
+                if len(self._logs) < MAX_WORDS_WAITING:
                     self._logs.put_all(logs)
-                    self._logging.update(log.lease_id for log in logs)
+                    self._talking.update(log.lease_id for log in logs)
                 else:
                     self._drop(logs, "the store is away, or too slow")
+            case KeepProgress(progresses):
+                if len(self._progress) < MAX_WORDS_WAITING:
+                    self._progress.put_all(progresses)
+                    self._talking.update(each.lease_id for each in progresses)
 
     async def drained(self) -> None:
         """Returns once all that was taken has reached the store."""
@@ -120,7 +129,7 @@ class Reports:
         await self._shard.runs.refresh(attempts)
 
     async def _complete(self, items: list[Completion]) -> None:
-        await self._after_lines([item.attempt[1] for item in items])
+        await self._after_words([item.attempt[1] for item in items])
         verdicts = await self._shard.runs.complete([item.attempt for item in items])
         for item, verdict in zip(items, verdicts, strict=True):
             ack = dispatch_pb2.Ack(lease_id=item.attempt[1], outcome=_OUTCOMES[verdict])
@@ -130,7 +139,7 @@ class Reports:
         )
 
     async def _fail(self, items: list[Failing]) -> None:
-        await self._after_lines([item.effect.lease_id for item in items])
+        await self._after_words([item.effect.lease_id for item in items])
         attempts = await asyncio.gather(*(self._judged(item) for item in items))
         verdicts = await self._shard.runs.fail(list(attempts))
         for item, verdict in zip(items, verdicts, strict=True):
@@ -181,11 +190,19 @@ class Reports:
             self._drop(logs, str(error))
         else:
             self._dropped_lines = 0
-        self._logging -= Counter(log.lease_id for log in logs)
+        self._talking -= Counter(log.lease_id for log in logs)
 
-    async def _after_lines(self, leases: list[str]) -> None:
-        if self._logging and not self._logging.keys().isdisjoint(leases):
+    async def _keep_progress(self, progresses: list[dispatch_pb2.TaskProgress]) -> None:
+        with suppress(StoreFull):  # as with lines
+            await self._shard.runs.progress(
+                [(x.run_id, x.lease_id, x.progress.SerializeToString()) for x in progresses]
+            )
+        self._talking -= Counter(each.lease_id for each in progresses)
+
+    async def _after_words(self, leases: list[str]) -> None:
+        if self._talking and not self._talking.keys().isdisjoint(leases):
             await self._logs.drained()
+            await self._progress.drained()
 
     def _drop(self, logs: list[dispatch_pb2.TaskLog], why: str) -> None:
         if not self._dropped_lines:
@@ -201,5 +218,5 @@ def _failing_bytes(item: Failing) -> int:
     return item.effect.failure.ByteSize() + _OVERHEAD_BYTES
 
 
-def _log_bytes(log: dispatch_pb2.TaskLog) -> int:
-    return log.ByteSize() + _OVERHEAD_BYTES
+def _words_bytes(words: dispatch_pb2.TaskLog | dispatch_pb2.TaskProgress) -> int:
+    return words.ByteSize() + _OVERHEAD_BYTES

@@ -5,6 +5,7 @@ remembers what it has sent, to tell a deaf worker from a slow one.
 """
 
 from dataclasses import dataclass, field
+from math import isfinite
 
 from pydantic_core import from_json
 
@@ -19,6 +20,7 @@ from windlass_core.domain.limits import (
     MAX_NAME_LENGTH,
     MAX_OUTCOMES_PER_MESSAGE,
     MAX_PAYLOAD_BYTES,
+    MAX_PROGRESS_MESSAGE,
     MAX_SLOTS,
 )
 from windlass_core.domain.names import check_name, check_worker_id
@@ -100,11 +102,18 @@ class KeepLogs:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepProgress:
+    """Keep how far these attempts are."""
+
+    progresses: list[dispatch_pb2.TaskProgress]
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """No new work for this worker."""
 
 
-Effect = Enrol | Accept | Refresh | Complete | Fail | Beat | KeepLogs | Drain
+Effect = Enrol | Accept | Refresh | Complete | Fail | Beat | KeepLogs | KeepProgress | Drain
 
 
 @dataclass(slots=True)
@@ -132,6 +141,8 @@ class WorkerSession:
                 return [Beat(message.heartbeat.sequence, list(held))]
             case "logs":
                 return self._logs(message.logs)
+            case "progresses":
+                return self._progresses(message.progresses)
             case "hello":
                 return self._hello(message.hello)
             case "draining":
@@ -240,6 +251,13 @@ class WorkerSession:
                 line.trace_id = line.trace_id[:_MAX_WORD]
                 line.span_id = line.span_id[:_MAX_WORD]
         return [KeepLogs(list(logs.logs))]
+
+    def _progresses(self, message: dispatch_pb2.Progresses) -> list[Effect]:
+        _check_count(len(message.progresses), MAX_LEASES_PER_MESSAGE, "progresses")
+        kept = [each for each in message.progresses if isfinite(each.progress.done + each.progress.total)]
+        for each in kept:
+            each.progress.message = each.progress.message[:MAX_PROGRESS_MESSAGE]
+        return [KeepProgress(kept)]
 
 
 def _check_count(count: int, most: int, what: str) -> None:

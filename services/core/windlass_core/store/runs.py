@@ -74,14 +74,16 @@ class StoredRun:
     worker_id: str
     cancel_reason: str | None
     replays: int = 0
+    # A serialized Progress, empty where the last attempt has told none.
+    progress: bytes = b""
 
 
-_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp")
+_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp", "pg")
 _FIELDS = (*_STANDING, "b", "o")
 
 
 def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
-    flow, version, phase, attempt, created, ready, started, ended, worker, cx, replays, *payloads = values
+    flow, version, phase, attempt, created, ready, started, ended, worker, cx, replays, progress, *payloads = values
     if flow is None:
         return None
     spec, output = payloads or (None, None)
@@ -100,7 +102,13 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         worker_id=(worker or b"").decode(),
         cancel_reason=None if cx is None else cx.decode(),
         replays=int(replays or 0),
+        progress=_progress_of(progress, int(attempt or 0)) if progress else b"",
     )
+
+
+def _progress_of(kept: bytes, attempt: int) -> bytes:
+    said_by, progress = unpack(kept)
+    return progress if said_by == attempt else b""
 
 
 def to_failure(entry: list[Any]) -> StoredFailure:
@@ -110,7 +118,7 @@ def to_failure(entry: list[Any]) -> StoredFailure:
 
 
 class Runs:
-    """The runs of one shard. Every method raises StoreUnavailable, `submit`, `replay` and `log` StoreFull."""
+    """The runs of one shard. Every method raises StoreUnavailable; what adds to them, and `log`, StoreFull too."""
 
     def __init__(self, reader: Reader, scripts: Scripts, keys: Keys) -> None:
         self._reader = reader
@@ -179,6 +187,11 @@ class Runs:
     async def log(self, lines: list[tuple[str, str, list[bytes]]]) -> int:
         """Keeps (run, lease, lines). Returns how many lines were kept."""
         kept: int = await self._scripts.call("run_log", lines)
+        return kept
+
+    async def progress(self, told: list[tuple[str, str, bytes]]) -> int:
+        """Keeps (run, lease, serialized Progress), the last of each run. Returns how many were kept."""
+        kept: int = await self._scripts.call("run_progress", told)
         return kept
 
     async def expire(self, retention_ms: int, most: int) -> tuple[int, bool]:

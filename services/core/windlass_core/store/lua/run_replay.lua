@@ -16,7 +16,7 @@
 --!include failing
 local namespace, only_failed, runs = unpack(cmsgpack.unpack(ARGV[1]))
 -- What the last execution left. Who waited for its end has been told; a time to start by was the submit's.
-local LEFT = { 'd', 'o', 'cx', 'L', 'wk', 's', 'n', 'cr', 'lo', 'is', 'xs', 'w', 'ww' }
+local LEFT = { 'd', 'o', 'cx', 'L', 'wk', 's', 'n', 'cr', 'lo', 'is', 'xs', 'w', 'ww', 'pg' }
 
 local function join_parent(run, parent)
   local flow = call('HGET', K.run(parent), 'f')
