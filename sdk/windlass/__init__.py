@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from windlass.middleware import CallNext as CallNext
     from windlass.priority import Priority as Priority
     from windlass.progress import Progress as Progress
+    from windlass.queues import QueueInfo as QueueInfo
     from windlass.rate_limit import RateLimit as RateLimit
     from windlass.rate_limit import RateLimitDuration as RateLimitDuration
     from windlass.refs import TaskRunRef as TaskRunRef
@@ -83,6 +84,7 @@ _HOMES = {
     "NewToken": "tokens",
     "Priority": "priority",
     "Progress": "progress",
+    "QueueInfo": "queues",
     "RateLimit": "rate_limit",
     "RateLimitDuration": "rate_limit",
     "RetryPolicy": "retry",

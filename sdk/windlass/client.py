@@ -20,6 +20,7 @@ from windlass.logs import LogsClient
 from windlass.middleware import Middleware, check_middleware
 from windlass.parameters import where
 from windlass.payload import write_any
+from windlass.queues import QueuesClient
 from windlass.runs import RunsClient
 from windlass.task import Task
 from windlass.tokens import TokensClient
@@ -116,6 +117,11 @@ class Windlass:
     def workflows(self) -> WorkflowsClient:
         """What is registered."""
         return WorkflowsClient(self._session)
+
+    @cached_property
+    def queues(self) -> QueuesClient:
+        """What waits where."""
+        return QueuesClient(self._session)
 
     @cached_property
     def workers(self) -> WorkersClient:

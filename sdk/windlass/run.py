@@ -122,6 +122,7 @@ class Workflow:
     registered_at: datetime
     queued_runs: int
     workers: int
+    paused: bool
 
     @classmethod
     def from_proto(cls, workflow: workflow_pb2.Workflow) -> Self:
@@ -138,6 +139,7 @@ class Workflow:
             registered_at=_moment(workflow.registered_at_ms),
             queued_runs=workflow.queued_runs,
             workers=workflow.workers,
+            paused=workflow.paused,
         )
 
 

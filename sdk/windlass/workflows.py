@@ -1,4 +1,4 @@
-"""Owns `app.workflows`: look at what is registered."""
+"""Owns `app.workflows`: look at what is registered, and pause it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from windlass.run import Workflow
 from windlass.v1 import workflow_service_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from windlass.transport.session import Api, ClientSession
 
 
@@ -33,6 +35,36 @@ class WorkflowsClient:
     async def aio_list(self) -> Workflows:
         """Do as `list`."""
         return await self._session.run_async(self._list)
+
+    def pause(self, *names: str) -> None:
+        """Start no run of these workflows until `unpause`; what runs goes on. Needs the scope admin.
+
+        Raises:
+            UnknownTask: nobody has registered one of them; none is paused.
+            MissingScope: the token does not allow it.
+
+        """
+        self._session.run_sync("workflows.pause", "workflows.aio_pause", lambda api: self._pause(api, names))
+
+    async def aio_pause(self, *names: str) -> None:
+        """Do as `pause`."""
+        await self._session.run_async(lambda api: self._pause(api, names))
+
+    def unpause(self, *names: str) -> None:
+        """Let these workflows go on. Raises as `pause`."""
+        self._session.run_sync("workflows.unpause", "workflows.aio_unpause", lambda api: self._unpause(api, names))
+
+    async def aio_unpause(self, *names: str) -> None:
+        """Do as `unpause`."""
+        await self._session.run_async(lambda api: self._unpause(api, names))
+
+    async def _pause(self, api: Api, names: Sequence[str]) -> None:
+        request = workflow_service_pb2.PauseWorkflowsRequest(names=names)
+        await self._session.unary(api.workflows.PauseWorkflows, request)
+
+    async def _unpause(self, api: Api, names: Sequence[str]) -> None:
+        request = workflow_service_pb2.ResumeWorkflowsRequest(names=names)
+        await self._session.unary(api.workflows.ResumeWorkflows, request)
 
     async def _get(self, api: Api, name: str) -> Workflow:
         request = workflow_service_pb2.GetWorkflowRequest(name=name)

@@ -79,6 +79,11 @@ REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
     ),
     "WorkflowService.GetWorkflow": lambda t: workflow_service_pb2.GetWorkflowRequest(name=t.task),
     "WorkflowService.ListWorkflows": lambda _: workflow_service_pb2.ListWorkflowsRequest(),
+    "WorkflowService.PauseWorkflows": lambda t: workflow_service_pb2.PauseWorkflowsRequest(names=[t.task]),
+    "WorkflowService.ResumeWorkflows": lambda t: workflow_service_pb2.ResumeWorkflowsRequest(names=[t.task]),
+    "WorkflowService.ListQueues": lambda _: workflow_service_pb2.ListQueuesRequest(),
+    "WorkflowService.PauseQueues": lambda t: workflow_service_pb2.PauseQueuesRequest(names=[t.task]),
+    "WorkflowService.ResumeQueues": lambda t: workflow_service_pb2.ResumeQueuesRequest(names=[t.task]),
     "WorkerService.ListWorkers": lambda _: worker_service_pb2.ListWorkersRequest(),
     "WorkerService.GetWorker": lambda t: worker_service_pb2.GetWorkerRequest(worker_id=t.worker_id),
     "WorkerService.ListDispatchers": lambda _: worker_service_pb2.ListDispatchersRequest(),
@@ -90,7 +95,7 @@ REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
 }
 
 #: Stores something of the caller's own, whosever things it names.
-STORES_ITS_OWN: Final = {"WorkflowService.RegisterWorkflows", "TokenService.CreateToken"}
+STORES_ITS_OWN: Final = {"WorkflowService.RegisterWorkflows", "WorkflowService.PauseQueues", "TokenService.CreateToken"}
 #: Answers with something new each time.
 ANSWERS_ANEW: Final = {*STORES_ITS_OWN, "SystemService.GetSystem"}
 

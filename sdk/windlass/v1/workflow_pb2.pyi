@@ -674,6 +674,7 @@ class Workflow(_message.Message):
     REGISTERED_AT_MS_FIELD_NUMBER: _builtins.int
     QUEUED_RUNS_FIELD_NUMBER: _builtins.int
     WORKERS_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Its version: a hash of the definition's content, 16 hexadecimal digits."""
     registered_at_ms: _builtins.int
@@ -682,6 +683,8 @@ class Workflow(_message.Message):
     """Runs of it that are ready and wait for a worker's slot, over all priorities and queues."""
     workers: _builtins.int
     """Workers connected now that can run it."""
+    paused: _builtins.bool
+    """Whether none of its runs is started for now: see WorkflowService.PauseWorkflows."""
     @_builtins.property
     def definition(self) -> Global___WorkflowDefinition:
         """The definition."""
@@ -694,11 +697,42 @@ class Workflow(_message.Message):
         registered_at_ms: _builtins.int = ...,
         queued_runs: _builtins.int = ...,
         workers: _builtins.int = ...,
+        paused: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "queued_runs", b"queued_runs", "registered_at_ms", b"registered_at_ms", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "paused", b"paused", "queued_runs", b"queued_runs", "registered_at_ms", b"registered_at_ms", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Workflow: _TypeAlias = Workflow  # noqa: Y015
+
+@_typing.final
+class Queue(_message.Message):
+    """A queue: the runs that are routed by its name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    QUEUED_RUNS_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    queued_runs: _builtins.int
+    """Runs in it that are ready and wait, over all workflows and priorities."""
+    paused: _builtins.bool
+    """Whether none of its runs is started for now: see WorkflowService.PauseQueues."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        queued_runs: _builtins.int = ...,
+        paused: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "paused", b"paused", "queued_runs", b"queued_runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Queue: _TypeAlias = Queue  # noqa: Y015

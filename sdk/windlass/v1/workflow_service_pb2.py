@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from windlass.v1 import workflow_pb2 as windlass_dot_v1_dot_workflow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"windlass/v1/workflow_service.proto\x12\x0bwindlass.v1\x1a\x1awindlass/v1/workflow.proto\"N\n\x18RegisterWorkflowsRequest\x12\x32\n\tworkflows\x18\x01 \x03(\x0b\x32\x1f.windlass.v1.WorkflowDefinition\"-\n\x19RegisterWorkflowsResponse\x12\x10\n\x08versions\x18\x01 \x03(\t\"\"\n\x12GetWorkflowRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x13GetWorkflowResponse\x12\'\n\x08workflow\x18\x01 \x01(\x0b\x32\x15.windlass.v1.Workflow\"=\n\x14ListWorkflowsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x15ListWorkflowsResponse\x12(\n\tworkflows\x18\x01 \x03(\x0b\x32\x15.windlass.v1.Workflow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9f\x02\n\x0fWorkflowService\x12\x62\n\x11RegisterWorkflows\x12%.windlass.v1.RegisterWorkflowsRequest\x1a&.windlass.v1.RegisterWorkflowsResponse\x12P\n\x0bGetWorkflow\x12\x1f.windlass.v1.GetWorkflowRequest\x1a .windlass.v1.GetWorkflowResponse\x12V\n\rListWorkflows\x12!.windlass.v1.ListWorkflowsRequest\x1a\".windlass.v1.ListWorkflowsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"windlass/v1/workflow_service.proto\x12\x0bwindlass.v1\x1a\x1awindlass/v1/workflow.proto\"N\n\x18RegisterWorkflowsRequest\x12\x32\n\tworkflows\x18\x01 \x03(\x0b\x32\x1f.windlass.v1.WorkflowDefinition\"-\n\x19RegisterWorkflowsResponse\x12\x10\n\x08versions\x18\x01 \x03(\t\"\"\n\x12GetWorkflowRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x13GetWorkflowResponse\x12\'\n\x08workflow\x18\x01 \x01(\x0b\x32\x15.windlass.v1.Workflow\"=\n\x14ListWorkflowsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x15ListWorkflowsResponse\x12(\n\tworkflows\x18\x01 \x03(\x0b\x32\x15.windlass.v1.Workflow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x15PauseWorkflowsRequest\x12\r\n\x05names\x18\x01 \x03(\t\"\x18\n\x16PauseWorkflowsResponse\"\'\n\x16ResumeWorkflowsRequest\x12\r\n\x05names\x18\x01 \x03(\t\"\x19\n\x17ResumeWorkflowsResponse\":\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListQueuesResponse\x12\"\n\x06queues\x18\x01 \x03(\x0b\x32\x12.windlass.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x12PauseQueuesRequest\x12\r\n\x05names\x18\x01 \x03(\t\"\x15\n\x13PauseQueuesResponse\"$\n\x13ResumeQueuesRequest\x12\r\n\x05names\x18\x01 \x03(\t\"\x16\n\x14ResumeQueuesResponse2\xce\x05\n\x0fWorkflowService\x12\x62\n\x11RegisterWorkflows\x12%.windlass.v1.RegisterWorkflowsRequest\x1a&.windlass.v1.RegisterWorkflowsResponse\x12P\n\x0bGetWorkflow\x12\x1f.windlass.v1.GetWorkflowRequest\x1a .windlass.v1.GetWorkflowResponse\x12V\n\rListWorkflows\x12!.windlass.v1.ListWorkflowsRequest\x1a\".windlass.v1.ListWorkflowsResponse\x12Y\n\x0ePauseWorkflows\x12\".windlass.v1.PauseWorkflowsRequest\x1a#.windlass.v1.PauseWorkflowsResponse\x12\\\n\x0fResumeWorkflows\x12#.windlass.v1.ResumeWorkflowsRequest\x1a$.windlass.v1.ResumeWorkflowsResponse\x12M\n\nListQueues\x12\x1e.windlass.v1.ListQueuesRequest\x1a\x1f.windlass.v1.ListQueuesResponse\x12P\n\x0bPauseQueues\x12\x1f.windlass.v1.PauseQueuesRequest\x1a .windlass.v1.PauseQueuesResponse\x12S\n\x0cResumeQueues\x12 .windlass.v1.ResumeQueuesRequest\x1a!.windlass.v1.ResumeQueuesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTWORKFLOWSREQUEST']._serialized_end=367
   _globals['_LISTWORKFLOWSRESPONSE']._serialized_start=369
   _globals['_LISTWORKFLOWSRESPONSE']._serialized_end=459
-  _globals['_WORKFLOWSERVICE']._serialized_start=462
-  _globals['_WORKFLOWSERVICE']._serialized_end=749
+  _globals['_PAUSEWORKFLOWSREQUEST']._serialized_start=461
+  _globals['_PAUSEWORKFLOWSREQUEST']._serialized_end=499
+  _globals['_PAUSEWORKFLOWSRESPONSE']._serialized_start=501
+  _globals['_PAUSEWORKFLOWSRESPONSE']._serialized_end=525
+  _globals['_RESUMEWORKFLOWSREQUEST']._serialized_start=527
+  _globals['_RESUMEWORKFLOWSREQUEST']._serialized_end=566
+  _globals['_RESUMEWORKFLOWSRESPONSE']._serialized_start=568
+  _globals['_RESUMEWORKFLOWSRESPONSE']._serialized_end=593
+  _globals['_LISTQUEUESREQUEST']._serialized_start=595
+  _globals['_LISTQUEUESREQUEST']._serialized_end=653
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=655
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=736
+  _globals['_PAUSEQUEUESREQUEST']._serialized_start=738
+  _globals['_PAUSEQUEUESREQUEST']._serialized_end=773
+  _globals['_PAUSEQUEUESRESPONSE']._serialized_start=775
+  _globals['_PAUSEQUEUESRESPONSE']._serialized_end=796
+  _globals['_RESUMEQUEUESREQUEST']._serialized_start=798
+  _globals['_RESUMEQUEUESREQUEST']._serialized_end=834
+  _globals['_RESUMEQUEUESRESPONSE']._serialized_start=836
+  _globals['_RESUMEQUEUESRESPONSE']._serialized_end=858
+  _globals['_WORKFLOWSERVICE']._serialized_start=861
+  _globals['_WORKFLOWSERVICE']._serialized_end=1579
 # @@protoc_insertion_point(module_scope)

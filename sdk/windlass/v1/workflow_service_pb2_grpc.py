@@ -50,6 +50,31 @@ class WorkflowServiceStub:
                 request_serializer=windlass_dot_v1_dot_workflow__service__pb2.ListWorkflowsRequest.SerializeToString,
                 response_deserializer=windlass_dot_v1_dot_workflow__service__pb2.ListWorkflowsResponse.FromString,
                 _registered_method=True)
+        self.PauseWorkflows = channel.unary_unary(
+                '/windlass.v1.WorkflowService/PauseWorkflows',
+                request_serializer=windlass_dot_v1_dot_workflow__service__pb2.PauseWorkflowsRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_workflow__service__pb2.PauseWorkflowsResponse.FromString,
+                _registered_method=True)
+        self.ResumeWorkflows = channel.unary_unary(
+                '/windlass.v1.WorkflowService/ResumeWorkflows',
+                request_serializer=windlass_dot_v1_dot_workflow__service__pb2.ResumeWorkflowsRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_workflow__service__pb2.ResumeWorkflowsResponse.FromString,
+                _registered_method=True)
+        self.ListQueues = channel.unary_unary(
+                '/windlass.v1.WorkflowService/ListQueues',
+                request_serializer=windlass_dot_v1_dot_workflow__service__pb2.ListQueuesRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_workflow__service__pb2.ListQueuesResponse.FromString,
+                _registered_method=True)
+        self.PauseQueues = channel.unary_unary(
+                '/windlass.v1.WorkflowService/PauseQueues',
+                request_serializer=windlass_dot_v1_dot_workflow__service__pb2.PauseQueuesRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_workflow__service__pb2.PauseQueuesResponse.FromString,
+                _registered_method=True)
+        self.ResumeQueues = channel.unary_unary(
+                '/windlass.v1.WorkflowService/ResumeQueues',
+                request_serializer=windlass_dot_v1_dot_workflow__service__pb2.ResumeQueuesRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_workflow__service__pb2.ResumeQueuesResponse.FromString,
+                _registered_method=True)
 
 
 class WorkflowServiceServicer:
@@ -78,6 +103,44 @@ class WorkflowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseWorkflows(self, request, context):
+        """Starts no run of these workflows until they are resumed. What is submitted is taken in and waits;
+        attempts under way go on, their retries wait too. NOT_FOUND names one that nobody has registered,
+        and none is paused then. Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeWorkflows(self, request, context):
+        """Ends the pause of workflows. Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQueues(self, request, context):
+        """The queues of the namespace that have runs, finished ones too, or are paused, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseQueues(self, request, context):
+        """The same as PauseWorkflows for all runs of these queues, whatever their workflow. A queue needs not
+        have been used before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeQueues(self, request, context):
+        """Ends the pause of queues. Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkflowServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +158,31 @@ def add_WorkflowServiceServicer_to_server(servicer, server):
                     servicer.ListWorkflows,
                     request_deserializer=windlass_dot_v1_dot_workflow__service__pb2.ListWorkflowsRequest.FromString,
                     response_serializer=windlass_dot_v1_dot_workflow__service__pb2.ListWorkflowsResponse.SerializeToString,
+            ),
+            'PauseWorkflows': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseWorkflows,
+                    request_deserializer=windlass_dot_v1_dot_workflow__service__pb2.PauseWorkflowsRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_workflow__service__pb2.PauseWorkflowsResponse.SerializeToString,
+            ),
+            'ResumeWorkflows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeWorkflows,
+                    request_deserializer=windlass_dot_v1_dot_workflow__service__pb2.ResumeWorkflowsRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_workflow__service__pb2.ResumeWorkflowsResponse.SerializeToString,
+            ),
+            'ListQueues': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQueues,
+                    request_deserializer=windlass_dot_v1_dot_workflow__service__pb2.ListQueuesRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_workflow__service__pb2.ListQueuesResponse.SerializeToString,
+            ),
+            'PauseQueues': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseQueues,
+                    request_deserializer=windlass_dot_v1_dot_workflow__service__pb2.PauseQueuesRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_workflow__service__pb2.PauseQueuesResponse.SerializeToString,
+            ),
+            'ResumeQueues': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeQueues,
+                    request_deserializer=windlass_dot_v1_dot_workflow__service__pb2.ResumeQueuesRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_workflow__service__pb2.ResumeQueuesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +267,141 @@ class WorkflowService:
             '/windlass.v1.WorkflowService/ListWorkflows',
             windlass_dot_v1_dot_workflow__service__pb2.ListWorkflowsRequest.SerializeToString,
             windlass_dot_v1_dot_workflow__service__pb2.ListWorkflowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseWorkflows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.WorkflowService/PauseWorkflows',
+            windlass_dot_v1_dot_workflow__service__pb2.PauseWorkflowsRequest.SerializeToString,
+            windlass_dot_v1_dot_workflow__service__pb2.PauseWorkflowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeWorkflows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.WorkflowService/ResumeWorkflows',
+            windlass_dot_v1_dot_workflow__service__pb2.ResumeWorkflowsRequest.SerializeToString,
+            windlass_dot_v1_dot_workflow__service__pb2.ResumeWorkflowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQueues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.WorkflowService/ListQueues',
+            windlass_dot_v1_dot_workflow__service__pb2.ListQueuesRequest.SerializeToString,
+            windlass_dot_v1_dot_workflow__service__pb2.ListQueuesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseQueues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.WorkflowService/PauseQueues',
+            windlass_dot_v1_dot_workflow__service__pb2.PauseQueuesRequest.SerializeToString,
+            windlass_dot_v1_dot_workflow__service__pb2.PauseQueuesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeQueues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.WorkflowService/ResumeQueues',
+            windlass_dot_v1_dot_workflow__service__pb2.ResumeQueuesRequest.SerializeToString,
+            windlass_dot_v1_dot_workflow__service__pb2.ResumeQueuesResponse.FromString,
             options,
             channel_credentials,
             insecure,

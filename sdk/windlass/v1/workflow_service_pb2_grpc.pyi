@@ -41,6 +41,21 @@ class WorkflowServiceStub:
     """The current version of one workflow. NOT_FOUND where no such name is registered."""
     ListWorkflows: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.ListWorkflowsRequest, _workflow_service_pb2.ListWorkflowsResponse]
     """All workflows of the namespace, by name."""
+    PauseWorkflows: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.PauseWorkflowsRequest, _workflow_service_pb2.PauseWorkflowsResponse]
+    """Starts no run of these workflows until they are resumed. What is submitted is taken in and waits;
+    attempts under way go on, their retries wait too. NOT_FOUND names one that nobody has registered,
+    and none is paused then. Repeating it changes nothing.
+    """
+    ResumeWorkflows: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.ResumeWorkflowsRequest, _workflow_service_pb2.ResumeWorkflowsResponse]
+    """Ends the pause of workflows. Repeating it changes nothing."""
+    ListQueues: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.ListQueuesRequest, _workflow_service_pb2.ListQueuesResponse]
+    """The queues of the namespace that have runs, finished ones too, or are paused, by name."""
+    PauseQueues: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.PauseQueuesRequest, _workflow_service_pb2.PauseQueuesResponse]
+    """The same as PauseWorkflows for all runs of these queues, whatever their workflow. A queue needs not
+    have been used before.
+    """
+    ResumeQueues: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.ResumeQueuesRequest, _workflow_service_pb2.ResumeQueuesResponse]
+    """Ends the pause of queues. Repeating it changes nothing."""
 
 @_typing.type_check_only
 class WorkflowServiceAsyncStub(WorkflowServiceStub):
@@ -55,6 +70,21 @@ class WorkflowServiceAsyncStub(WorkflowServiceStub):
     """The current version of one workflow. NOT_FOUND where no such name is registered."""
     ListWorkflows: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.ListWorkflowsRequest, _workflow_service_pb2.ListWorkflowsResponse]  # type: ignore[assignment]
     """All workflows of the namespace, by name."""
+    PauseWorkflows: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.PauseWorkflowsRequest, _workflow_service_pb2.PauseWorkflowsResponse]  # type: ignore[assignment]
+    """Starts no run of these workflows until they are resumed. What is submitted is taken in and waits;
+    attempts under way go on, their retries wait too. NOT_FOUND names one that nobody has registered,
+    and none is paused then. Repeating it changes nothing.
+    """
+    ResumeWorkflows: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.ResumeWorkflowsRequest, _workflow_service_pb2.ResumeWorkflowsResponse]  # type: ignore[assignment]
+    """Ends the pause of workflows. Repeating it changes nothing."""
+    ListQueues: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.ListQueuesRequest, _workflow_service_pb2.ListQueuesResponse]  # type: ignore[assignment]
+    """The queues of the namespace that have runs, finished ones too, or are paused, by name."""
+    PauseQueues: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.PauseQueuesRequest, _workflow_service_pb2.PauseQueuesResponse]  # type: ignore[assignment]
+    """The same as PauseWorkflows for all runs of these queues, whatever their workflow. A queue needs not
+    have been used before.
+    """
+    ResumeQueues: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.ResumeQueuesRequest, _workflow_service_pb2.ResumeQueuesResponse]  # type: ignore[assignment]
+    """Ends the pause of queues. Repeating it changes nothing."""
 
 class WorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
     """Registers and shows workflow definitions."""
@@ -84,5 +114,50 @@ class WorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_workflow_service_pb2.ListWorkflowsResponse, _abc.Awaitable[_workflow_service_pb2.ListWorkflowsResponse]]:
         """All workflows of the namespace, by name."""
+
+    @_abc_1.abstractmethod
+    def PauseWorkflows(
+        self,
+        request: _workflow_service_pb2.PauseWorkflowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workflow_service_pb2.PauseWorkflowsResponse, _abc.Awaitable[_workflow_service_pb2.PauseWorkflowsResponse]]:
+        """Starts no run of these workflows until they are resumed. What is submitted is taken in and waits;
+        attempts under way go on, their retries wait too. NOT_FOUND names one that nobody has registered,
+        and none is paused then. Repeating it changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeWorkflows(
+        self,
+        request: _workflow_service_pb2.ResumeWorkflowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workflow_service_pb2.ResumeWorkflowsResponse, _abc.Awaitable[_workflow_service_pb2.ResumeWorkflowsResponse]]:
+        """Ends the pause of workflows. Repeating it changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ListQueues(
+        self,
+        request: _workflow_service_pb2.ListQueuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workflow_service_pb2.ListQueuesResponse, _abc.Awaitable[_workflow_service_pb2.ListQueuesResponse]]:
+        """The queues of the namespace that have runs, finished ones too, or are paused, by name."""
+
+    @_abc_1.abstractmethod
+    def PauseQueues(
+        self,
+        request: _workflow_service_pb2.PauseQueuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workflow_service_pb2.PauseQueuesResponse, _abc.Awaitable[_workflow_service_pb2.PauseQueuesResponse]]:
+        """The same as PauseWorkflows for all runs of these queues, whatever their workflow. A queue needs not
+        have been used before.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeQueues(
+        self,
+        request: _workflow_service_pb2.ResumeQueuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workflow_service_pb2.ResumeQueuesResponse, _abc.Awaitable[_workflow_service_pb2.ResumeQueuesResponse]]:
+        """Ends the pause of queues. Repeating it changes nothing."""
 
 def add_WorkflowServiceServicer_to_server(servicer: WorkflowServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

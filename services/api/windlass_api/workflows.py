@@ -1,6 +1,7 @@
-"""Owns the workflow service's calls."""
+"""Owns the workflow service's calls: definitions, and pausing workflows and queues."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -10,6 +11,7 @@ from windlass_api.listing import page_size
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import InvalidField, UnknownWorkflow
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.names import check_name
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
 from windlass_core.store.shard import Shard
@@ -46,7 +48,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self, request: workflow_service_pb2.GetWorkflowRequest, context: Any
     ) -> workflow_service_pb2.GetWorkflowResponse:
         """See workflow_service.proto."""
-        shown = await self._show(request.name, await self._served())
+        shown = await self._show(request.name, await self._served(), await self._paused_workflows())
         if shown is None:
             raise UnknownWorkflow(f"name: nobody has registered {request.name[:200]!r}", "name")
         return workflow_service_pb2.GetWorkflowResponse(workflow=shown)
@@ -59,12 +61,80 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         """See workflow_service.proto."""
         most = page_size(request.page_size, _DEFAULT_PAGE)
         names = [name for name in await self._shard.definitions.names(caller().namespace) if name > request.page_token]
-        served = await self._served()
-        shown = [await self._show(name, served) for name in names[:most]]
+        served, paused = await self._served(), await self._paused_workflows()
+        shown = [await self._show(name, served, paused) for name in names[:most]]
         return workflow_service_pb2.ListWorkflowsResponse(
             workflows=[workflow for workflow in shown if workflow is not None],
             next_page_token=names[most - 1] if len(names) > most else "",
         )
+
+    @override
+    @unary
+    async def PauseWorkflows(
+        self, request: workflow_service_pb2.PauseWorkflowsRequest, context: Any
+    ) -> workflow_service_pb2.PauseWorkflowsResponse:
+        """See workflow_service.proto."""
+        names = await self._check_registered(request.names)
+        await self._shard.gates.pause(caller().namespace, workflows=names)
+        return workflow_service_pb2.PauseWorkflowsResponse()
+
+    @override
+    @unary
+    async def ResumeWorkflows(
+        self, request: workflow_service_pb2.ResumeWorkflowsRequest, context: Any
+    ) -> workflow_service_pb2.ResumeWorkflowsResponse:
+        """See workflow_service.proto."""
+        names = await self._check_registered(request.names)
+        await self._shard.gates.resume(caller().namespace, workflows=names)
+        return workflow_service_pb2.ResumeWorkflowsResponse()
+
+    @override
+    @unary
+    async def ListQueues(
+        self, request: workflow_service_pb2.ListQueuesRequest, context: Any
+    ) -> workflow_service_pb2.ListQueuesResponse:
+        """See workflow_service.proto."""
+        most = page_size(request.page_size, _DEFAULT_PAGE)
+        namespace = caller().namespace
+        paused = (await self._shard.gates.paused(namespace)).queues
+        queued = dict.fromkeys(paused, 0) | await self._shard.figures.queued(namespace)
+        names = sorted(name for name in queued if name > request.page_token)
+        return workflow_service_pb2.ListQueuesResponse(
+            queues=[
+                workflow_pb2.Queue(name=name, queued_runs=queued[name], paused=name in paused) for name in names[:most]
+            ],
+            next_page_token=names[most - 1] if len(names) > most else "",
+        )
+
+    @override
+    @unary
+    async def PauseQueues(
+        self, request: workflow_service_pb2.PauseQueuesRequest, context: Any
+    ) -> workflow_service_pb2.PauseQueuesResponse:
+        """See workflow_service.proto."""
+        await self._shard.gates.pause(caller().namespace, queues=_check_names(request.names))
+        return workflow_service_pb2.PauseQueuesResponse()
+
+    @override
+    @unary
+    async def ResumeQueues(
+        self, request: workflow_service_pb2.ResumeQueuesRequest, context: Any
+    ) -> workflow_service_pb2.ResumeQueuesResponse:
+        """See workflow_service.proto."""
+        await self._shard.gates.resume(caller().namespace, queues=_check_names(request.names))
+        return workflow_service_pb2.ResumeQueuesResponse()
+
+    async def _check_registered(self, asked: Sequence[str]) -> list[str]:
+        names = _check_names(asked)
+        known = set(await self._shard.definitions.names(caller().namespace))
+        for place, name in enumerate(names):
+            if name not in known:
+                field = f"names[{place}]"
+                raise UnknownWorkflow(f"{field}: nobody has registered {name!r}", field)
+        return names
+
+    async def _paused_workflows(self) -> frozenset[str]:
+        return (await self._shard.gates.paused(caller().namespace)).workflows
 
     async def _served(self) -> dict[str, int]:
         """How many workers can run each workflow."""
@@ -74,7 +144,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             for name in worker_pb2.Worker.FromString(worker.info).workflow_names
         )
 
-    async def _show(self, name: str, served: dict[str, int]) -> workflow_pb2.Workflow | None:
+    async def _show(self, name: str, served: dict[str, int], paused: frozenset[str]) -> workflow_pb2.Workflow | None:
         stored = await self._shard.definitions.current(caller().namespace, name)
         if stored is None:
             return None
@@ -84,4 +154,11 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
             registered_at_ms=stored.registered_ms,
             queued_runs=await self._shard.definitions.queued(caller().namespace, name),
             workers=served.get(name, 0),
+            paused=name in paused,
         )
+
+
+def _check_names(names: Sequence[str]) -> list[str]:
+    if not 1 <= len(names) <= MAX_ITEMS_PER_MESSAGE:
+        raise InvalidField(f"names: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(names)}", "names")
+    return [check_name(name, f"names[{place}]") for place, name in enumerate(names)]

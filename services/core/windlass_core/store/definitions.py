@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from windlass_core.domain.names import flow_task
 from windlass_core.store.keys import Keys
-from windlass_core.store.lanes import lane_keys
+from windlass_core.store.lanes import depths
 from windlass_core.store.reader import Reader
 from windlass_core.store.scripts import Scripts, unpack
 
@@ -55,5 +55,4 @@ class Definitions:
         """How many runs of a workflow are ready and wait, over all queues and levels."""
         flows = await self._reader.one("HKEYS", self._keys.of("flows", ns=namespace))
         mine = [f.decode() for f in flows if flow_task(f.decode()) == name]
-        lanes = await lane_keys(self._reader, self._keys, mine)
-        return sum(await self._reader.many([("ZCARD", key) for keys in lanes for key in keys]))
+        return sum(await depths(self._reader, self._keys, mine))

@@ -9,7 +9,7 @@ from itertools import chain
 from windlass.v1 import worker_pb2
 from windlass_core.domain.names import flow_queue, flow_task
 from windlass_core.store.keys import Keys
-from windlass_core.store.lanes import lane_keys
+from windlass_core.store.lanes import depths, lane_keys
 from windlass_core.store.reader import Reader
 from windlass_core.store.workers import Workers
 
@@ -67,6 +67,14 @@ class FiguresReader:
             memory_used=int(told.get("used_memory", 0)),
             memory_limit=int(told.get("maxmemory", 0)),
         )
+
+    async def queued(self, namespace: str) -> dict[str, int]:
+        """How many ready runs wait in each queue of which runs are kept."""
+        flows = [member.decode() for member in await self._reader.one("HKEYS", self._keys.of("flows", ns=namespace))]
+        waiting: dict[str, int] = {}
+        for flow, depth in zip(flows, await depths(self._reader, self._keys, flows), strict=True):
+            waiting[flow_queue(flow)] = waiting.get(flow_queue(flow), 0) + depth
+        return waiting
 
     async def _queues(self, namespace: str, now_ms: float) -> list[Queue]:
         members = await self._reader.one("HKEYS", self._keys.of("flows", ns=namespace))
