@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from windlass.exceptions import SerializationError as SerializationError
     from windlass.exceptions import ServerFault as ServerFault
     from windlass.exceptions import SlowReader as SlowReader
+    from windlass.exceptions import SoftTimeoutExceeded as SoftTimeoutExceeded
     from windlass.exceptions import StoreFull as StoreFull
     from windlass.exceptions import StoreUnavailable as StoreUnavailable
     from windlass.exceptions import SyncCallOnLoop as SyncCallOnLoop

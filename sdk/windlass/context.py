@@ -6,6 +6,8 @@ import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from windlass.duration import to_milliseconds
+from windlass.exceptions import InvalidInput
 from windlass.priority import Priority
 from windlass.progress import progress_message
 from windlass.transport.error_detail import from_failure
@@ -14,6 +16,7 @@ from windlass.transport.run_id import mint
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from windlass.duration import Duration
     from windlass.exceptions import TaskRunError
     from windlass.v1 import dispatch_pb2, run_pb2
 
@@ -31,6 +34,7 @@ class Context:
         "_cancelled",
         "_lifespan",
         "_log",
+        "_refresh",
         "_tell_progress",
         "_worker_id",
         "_worker_labels",
@@ -45,6 +49,7 @@ class Context:
         cancel_self: Callable[[], None],
         lifespan: Any = None,
         tell_progress: Callable[[run_pb2.Progress], None] | None = None,
+        refresh: Callable[[int], None] | None = None,
     ) -> None:
         """Wrap one attempt. Built by the worker, and by `mock_run`; never by users."""
         self._assignment = assignment
@@ -54,6 +59,7 @@ class Context:
         self._cancel_self = cancel_self
         self._lifespan = lifespan
         self._tell_progress = tell_progress
+        self._refresh = refresh
         self._cancelled = assignment.cancel_requested
         self._cancel_reason = ""
 
@@ -197,6 +203,32 @@ class Context:
     async def aio_cancel(self) -> None:
         """Do as `cancel`."""
         self._cancel_self()
+
+    def refresh_timeout(self, duration: Duration) -> None:
+        """Give this attempt more time: from now on it may execute for `duration`, in place of what is left.
+
+        A soft timeout that has not come up yet keeps its distance before the end. An attempt without
+        limits is given none. Returns at once.
+
+        Args:
+            duration: a timedelta, seconds, "5m" or ISO 8601; more than zero.
+
+        Raises:
+            InvalidInput: it is not such a length of time.
+
+        """
+        try:
+            timeout_ms = to_milliseconds(duration, "duration")
+        except (ValueError, TypeError) as error:
+            raise InvalidInput(str(error), field="duration") from None
+        if not timeout_ms:
+            raise InvalidInput("duration=0: a length of time over 0 was expected", field="duration")
+        if self._refresh is not None:
+            self._refresh(timeout_ms)
+
+    async def aio_refresh_timeout(self, duration: Duration) -> None:
+        """Do as `refresh_timeout`."""
+        self.refresh_timeout(duration)
 
     def _mark_cancelled(self, reason: str) -> None:
         self._cancel_reason = reason

@@ -58,6 +58,7 @@ class TaskOptions(TypedDict, total=False):
     no_retry_on: these exception types are not.
     retry: the same as one object; not together with the five above and retries.
     execution_timeout: longest time for one attempt, as a duration. Unless given: none.
+    soft_timeout: SoftTimeoutExceeded is raised in the task after this long, shorter than the execution timeout.
     schedule_timeout: longest time from submit to start, as a duration. Unless given: none.
     concurrency: so many runs at a time, or as many per key as a ConcurrencyExpression says; a list has
         to be satisfied in full.
@@ -80,6 +81,7 @@ class TaskOptions(TypedDict, total=False):
     no_retry_on: Iterable[ErrorType]
     retry: RetryPolicy | None
     execution_timeout: Duration | None
+    soft_timeout: Duration | None
     schedule_timeout: Duration | None
     concurrency: Concurrency | None
     rate_limits: Iterable[RateLimit]
@@ -218,6 +220,7 @@ def _settings(
     no_retry_on: Iterable[ErrorType] = (),
     retry: RetryPolicy | None = None,
     execution_timeout: Duration | None = None,
+    soft_timeout: Duration | None = None,
     schedule_timeout: Duration | None = None,
     concurrency: Concurrency | None = None,
     rate_limits: Iterable[RateLimit] = (),
@@ -260,6 +263,7 @@ def _settings(
             default_additional_metadata=default_additional_metadata,
             retry=policy,
             execution_timeout=execution_timeout,
+            soft_timeout=soft_timeout,
             schedule_timeout=schedule_timeout,
             concurrency=keys,
             rate_limits=limits,

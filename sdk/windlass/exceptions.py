@@ -32,6 +32,7 @@ WindlassError
 ├── SyncCallOnLoop (RuntimeError)    a blocking call where it would deadlock
 ├── ForkedClient (RuntimeError)      a connection was carried through fork()
 ├── ClientClosed (RuntimeError)      the client has been closed
+├── SoftTimeoutExceeded              raised inside a task: its time is nearly over
 └── NonRetryableException            raised by a task: fail now, do not retry
 """
 
@@ -64,6 +65,7 @@ __all__ = [
     "SerializationError",
     "ServerFault",
     "SlowReader",
+    "SoftTimeoutExceeded",
     "StoreFull",
     "StoreUnavailable",
     "SyncCallOnLoop",
@@ -358,6 +360,16 @@ class ForkedClient(WindlassError, RuntimeError):
 
 class ClientClosed(WindlassError, RuntimeError):
     """The client has been closed."""
+
+
+class SoftTimeoutExceeded(WindlassError):
+    """Raised inside a task once its soft timeout is over: clean up and end, with an output or without.
+
+    Where the task does not catch it the attempt fails with it, and is retried as after any failure.
+    """
+
+    def __init__(self, message: str = "the soft timeout of this attempt is over") -> None:
+        super().__init__(message)
 
 
 class NonRetryableException(WindlassError):

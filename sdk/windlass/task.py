@@ -48,6 +48,7 @@ class TaskSettings:
     default_additional_metadata: Mapping[str, Any] | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     execution_timeout: Duration | None = None
+    soft_timeout: Duration | None = None
     schedule_timeout: Duration | None = None
     concurrency: Sequence[ConcurrencyExpression] = ()
     rate_limits: Sequence[RateLimit] = ()
@@ -164,6 +165,7 @@ class Task:
             retry=settings.retry.to_proto(),
             execution_timeout_ms=_optional_ms(settings.execution_timeout, "execution_timeout"),
             schedule_timeout_ms=_optional_ms(settings.schedule_timeout, "schedule_timeout"),
+            soft_timeout_ms=_optional_ms(settings.soft_timeout, "soft_timeout"),
             slot_cost=settings.slot_cost,
             concurrency=[each.to_proto() for each in settings.concurrency if each.level == "task"],
             rate_limits=[each.to_proto() for each in settings.rate_limits],
@@ -192,11 +194,17 @@ class Task:
         if type(cost) is not int or not 1 <= cost <= _MOST_SLOTS:
             raise self._refused(f"slot_cost={cost!r}: 1 to {_MOST_SLOTS:,} slots were expected")
         try:
-            _optional_ms(settings.execution_timeout, "execution_timeout")
+            execution_ms = _optional_ms(settings.execution_timeout, "execution_timeout")
+            soft_ms = _optional_ms(settings.soft_timeout, "soft_timeout")
             _optional_ms(settings.schedule_timeout, "schedule_timeout")
             Priority(settings.default_priority)
         except (ValueError, TypeError) as error:
             raise self._refused(str(error)) from None
+        if execution_ms and soft_ms >= execution_ms:
+            raise self._refused(
+                f"soft_timeout={settings.soft_timeout!r}: less than execution_timeout={settings.execution_timeout!r} "
+                "was expected: the task is told before it is stopped"
+            )
         write_metadata(settings.default_additional_metadata)
 
     def _refused(self, why: str) -> InvalidTask:

@@ -31,6 +31,7 @@ class Attempts:
         self.lines: list[LoggedLine] = []
         self.told: list[ToldProgress] = []
         self.cancelled: list[str] = []
+        self.more_time: list[tuple[str, int]] = []
 
     def start(self, task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_pb2.Assignment:
         """Start one attempt."""
@@ -74,6 +75,10 @@ class Attempts:
     def progress(self, entry: ToldProgress) -> None:
         """Take progress, from any thread."""
         self.told.append(entry)
+
+    def refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
+        """Note who asks for more time."""
+        self.more_time.append((lease_id, timeout_ms))
 
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Note who cancels itself."""

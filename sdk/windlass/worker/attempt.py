@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from windlass.context import Context
+from windlass.exceptions import SoftTimeoutExceeded
 from windlass.v1 import run_pb2
 from windlass.worker.failure import MESSAGE_BYTES, cut_end
 from windlass.worker.outcome import LoggedLine, ToldProgress
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
     from windlass.task import Task
     from windlass.v1 import dispatch_pb2
+    from windlass.worker.interruptible import Interruptible
     from windlass.worker.outcome import Outcome
     from windlass.worker.threads import PoolThread
+    from windlass.worker.time_limits import TimeLimits
 
 
 class Reports(Protocol):
@@ -31,6 +34,9 @@ class Reports(Protocol):
 
     def progress(self, entry: ToldProgress) -> None:
         """Take how far an attempt is; of each only the newest counts."""
+
+    def refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
+        """Tell the engine that the attempt may execute this long from now on, in milliseconds."""
 
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Ask the engine to cancel the run, before the outcome of this lease is told."""
@@ -46,15 +52,17 @@ class Attempt:
         "asyncio_task",
         "context",
         "input_json",
+        "interruptible",
         "lease_id",
+        "limits",
         "number",
         "run_id",
+        "soft_timeout_ms",
         "spec",
         "task",
         "thread",
         "timed_out",
         "timeout_ms",
-        "timer",
     )
 
     def __init__(
@@ -71,18 +79,22 @@ class Attempt:
         self.run_id = assignment.run_id
         self.number = assignment.attempt
         self.timeout_ms = assignment.execution_timeout_ms
+        self.soft_timeout_ms = assignment.soft_timeout_ms
         self.spec = assignment.spec
         self.input_json = assignment.spec.input_json
         self.task = task
         self.asyncio_task: asyncio.Task[None] | None = None
         self.thread: PoolThread[Attempt] | None = None
-        self.timer: asyncio.TimerHandle | None = None
+        self.limits: TimeLimits | None = None  # while it has any
+        self.interruptible: Interruptible | None = None  # what runs on the loop, where it has a soft timeout
         self.timed_out = False
         # Executes a sync task for the middleware that waits for it on the loop.
         self.answer: Callable[[], None] | None = None
         self._reports = reports
         self._break_off: Callable[[], object] | None = None
-        self.context = Context(assignment, worker_id, labels, self.log, self.cancel_self, lifespan, self.progress)
+        self.context = Context(
+            assignment, worker_id, labels, self.log, self.cancel_self, lifespan, self.progress, self.refresh
+        )
 
     def log(self, level: str, message: str) -> None:
         """Keep a line with the run. From any thread."""
@@ -105,6 +117,23 @@ class Attempt:
         """Cancel the run that this is an attempt of. From any thread."""
         self.mark_cancelled("cancelled by the task itself")
         self._reports.cancel_run(self.lease_id, self.run_id)
+
+    def refresh(self, timeout_ms: int) -> None:
+        """Count its time limits anew. From any thread."""
+        if self.limits is None:
+            return
+        self.limits.refresh(timeout_ms / 1000)
+        if self.timeout_ms:
+            self.timeout_ms = timeout_ms
+            self._reports.refreshed(self.lease_id, self.run_id, timeout_ms)
+
+    def tell(self) -> None:
+        """Raise SoftTimeoutExceeded in the task, where it stands: in its thread or on the loop. On the loop."""
+        if self.thread is not None and self.thread.tell(self, SoftTimeoutExceeded):
+            if self._break_off is not None:
+                self._break_off()
+        elif self.interruptible is not None:
+            self.interruptible.interrupt()
 
     def waits_for(self, break_off: Callable[[], object] | None) -> None:
         """Note how to end what its thread waits for on the loop; None: it waits no more."""

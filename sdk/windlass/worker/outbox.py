@@ -14,7 +14,7 @@ from windlass.worker.outcome import Completion
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
+    from windlass.worker.outcome import LoggedLine, Outcome, RefreshedTimeout, ToldProgress
 
 # A message may have 4 MiB; the largest single item (a 1 MiB output, a 64 KiB failure) fits on top.
 MESSAGE_BYTES: Final = 2 * 1024 * 1024
@@ -37,6 +37,7 @@ class Outbox:
         """
         self._accept_delay = accept_delay
         self._accepts: dict[str, float] = {}
+        self._refreshed: dict[str, RefreshedTimeout] = {}
         self._outcomes: list[Outcome] = []
         self._logs: deque[LoggedLine] = deque()
         self._log_bytes = 0
@@ -51,13 +52,18 @@ class Outbox:
         self._accepts.update((lease_id, due) for lease_id in lease_ids)
 
     def forget(self, lease_id: str) -> None:
-        """Forget the accept and the progress of an attempt that is no longer ours."""
-        self._accepts.pop(lease_id, None)
-        self._progress.pop(lease_id, None)
+        """Forget what was to be said of an attempt that is no longer ours."""
+        for waiting in (self._accepts, self._refreshed, self._progress):
+            waiting.pop(lease_id, None)
+
+    def add_refreshed(self, lease_id: str, refreshed: RefreshedTimeout) -> None:
+        """Tell of a time limit that begins anew with the next message; only the newest counts."""
+        self._refreshed[lease_id] = refreshed
 
     def add_outcome(self, outcome: Outcome) -> None:
         """Report an outcome with the next message."""
         self._accepts.pop(outcome.lease_id, None)
+        self._refreshed.pop(outcome.lease_id, None)
         self._outcomes.append(outcome)
         if (progress := self._progress.pop(outcome.lease_id, None)) is not None:
             self._last_words.append(progress)  # goes before the outcome
@@ -77,6 +83,7 @@ class Outbox:
     def forget_reports(self) -> None:
         """Drop accepts and outcomes: the next Welcome decides what is to be sent again."""
         self._accepts.clear()
+        self._refreshed.clear()
         self._outcomes.clear()
 
     def next_due(self) -> float | None:
@@ -98,6 +105,8 @@ class Outbox:
         if self._last_words:
             self._take_progress(requests)
         due = self._take_accepts(now)
+        if self._refreshed:
+            self._take_refreshed(requests, now)
         if self._outcomes or due:
             self._take_reports(requests, due)
         return requests
@@ -111,6 +120,13 @@ class Outbox:
         for lease_id in due:
             del self._accepts[lease_id]
         return due
+
+    def _take_refreshed(self, requests: list[dispatch_service_pb2.ConnectRequest], now: float) -> None:
+        refreshed, self._refreshed = self._refreshed, {}
+        request = dispatch_service_pb2.ConnectRequest()
+        requests.append(request)
+        for lease_id, each in refreshed.items():
+            request.report.refreshed.add(lease_id=lease_id, run_id=each.run_id, execution_timeout_ms=each.left_ms(now))
 
     def _take_reports(self, requests: list[dispatch_service_pb2.ConnectRequest], accepted: list[str]) -> None:
         request = dispatch_service_pb2.ConnectRequest()

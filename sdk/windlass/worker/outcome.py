@@ -39,6 +39,18 @@ class ToldProgress(NamedTuple):
     progress: run_pb2.Progress
 
 
+class RefreshedTimeout(NamedTuple):
+    """The attempt may execute `timeout_ms` from `asked_at` on, a time of the session's clock."""
+
+    run_id: str
+    timeout_ms: int
+    asked_at: float
+
+    def left_ms(self, now: float) -> int:
+        """What is left of it; 1 at the least."""
+        return max(self.timeout_ms - round((now - self.asked_at) * 1000), 1)
+
+
 class LoggedLine(NamedTuple):
     """A line that an attempt logged."""
 

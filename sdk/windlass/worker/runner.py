@@ -17,15 +17,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from windlass.context import current
-from windlass.exceptions import PayloadTooLarge
+from windlass.exceptions import PayloadTooLarge, SoftTimeoutExceeded
 from windlass.middleware import wrap
 from windlass.resolution import call_on_loop, call_on_thread, hop_to
 from windlass.worker.attempt import Attempt
 from windlass.worker.capture import begin_capture, end_capture
 from windlass.worker.failure import failure_of, timed_out, traceback_of, unknown_task
+from windlass.worker.interruptible import Interruptible
 from windlass.worker.outcome import Completion, FailedAttempt
 from windlass.worker.surroundings import Surroundings
 from windlass.worker.threads import PoolThread, TaskInterrupted, ThreadPool
+from windlass.worker.time_limits import TimeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -140,10 +142,20 @@ class Runner:
             self._begin_waiting()
 
     def _begin(self, attempt: Attempt) -> None:
-        if attempt.timeout_ms:
-            attempt.timer = self._loop.call_later(attempt.timeout_ms / 1000, self._time_out, attempt)
+        if attempt.timeout_ms or attempt.soft_timeout_ms:
+            attempt.limits = TimeLimits(
+                self._loop,
+                attempt.timeout_ms / 1000,
+                attempt.soft_timeout_ms / 1000,
+                partial(self._time_out, attempt),
+                attempt.tell,
+            )
         if attempt.task.is_async or self._surroundings.middleware:
-            attempt.asyncio_task = _start_task(self._loop, self._run_on_loop(attempt), attempt.task.name)
+            coroutine = self._run_on_loop(attempt)
+            if attempt.soft_timeout_ms:
+                attempt.interruptible = Interruptible(coroutine)
+                coroutine = attempt.interruptible.run()
+            attempt.asyncio_task = _start_task(self._loop, coroutine, attempt.task.name)
         else:
             self._threads.submit(attempt)
 
@@ -265,7 +277,8 @@ class Runner:
         attempt.mark_cancelled("its execution timeout is over")
         if attempt.asyncio_task is not None:
             self._cancel_task(attempt, attempt.asyncio_task)
-            attempt.timer = self._loop.call_later(STOP_GRACE, self._give_up, attempt)
+            assert attempt.limits is not None  # noqa: S101 - they call this
+            attempt.limits.stop_after(STOP_GRACE, partial(self._give_up, attempt))
             return
         stack = "" if attempt.thread is None else attempt.thread.stack()
         self._abandon(attempt, timed_out(attempt.timeout_ms, stack))
@@ -295,12 +308,8 @@ class Runner:
 
     def _run(self, attempt: Attempt) -> None:
         current.set(attempt.context)
-        task = attempt.task
         try:
-            if task.injection is None:
-                output = task.encode_output(task.prepare(attempt.input_json, attempt.context)())
-            else:
-                output = self._inject_on_thread(attempt, task.injection, task.encode_output)
+            output = self._call_on_thread(attempt, attempt.task.encode_output)
         except BaseException as error:  # noqa: BLE001 - a task's SystemExit is its failure, not ours
             outcome = self._raised(attempt, error)
         else:
@@ -313,18 +322,31 @@ class Runner:
             return
         task, value, error = attempt.task, None, None
         try:
-            if task.injection is None:
-                value = task.prepare(attempt.input_json, attempt.context)()
-            else:
-                value = self._inject_on_thread(attempt, task.injection, task.check_output)
+            value = self._call_on_thread(attempt, task.check_output if task.injection else _as_it_is)
         except BaseException as raised:  # noqa: BLE001 - raised again on the loop
             error = raised
         self._hand_over(_deliver, answer, value, error)
 
-    def _inject_on_thread(self, attempt: Attempt, injection: Injection, write: Callable[[Any], T]) -> T:
-        value, call = attempt.task.prepare_injected(attempt.input_json, attempt.context)
+    def _call_on_thread(self, attempt: Attempt, write: Callable[[Any], T]) -> T:
+        if not attempt.soft_timeout_ms:
+            return self._call(attempt, write)
+        assert attempt.thread is not None and attempt.limits is not None  # noqa: S101, PT018 - this is it
+        limits = attempt.limits
+
+        def call() -> T:
+            if limits.is_told:  # before there was a thread to be told
+                raise SoftTimeoutExceeded
+            return self._call(attempt, write)
+
+        return attempt.thread.listening(call)
+
+    def _call(self, attempt: Attempt, write: Callable[[Any], T]) -> T:
+        task = attempt.task
+        if task.injection is None:
+            return write(task.prepare(attempt.input_json, attempt.context)())
+        value, call = task.prepare_injected(attempt.input_json, attempt.context)
         return call_on_thread(
-            self._plan(injection),
+            self._plan(task.injection),
             attempt.context,
             value,
             lambda injected: write(call(injected)),
@@ -333,20 +355,14 @@ class Runner:
 
     def _claim(self, attempt: Attempt) -> bool:
         """Take the right to say what became of the attempt; the second to ask is told no."""
-        if attempt.timer is not None:
-            self._forget_timer(attempt.timer)
+        if attempt.limits is not None:
+            attempt.limits.cancel()
         if self._attempts.pop(attempt.lease_id, None) is None:
             return False
         if self._waiting:
             self._waiting.pop(attempt.lease_id, None)
             self._hand_over(self._begin_waiting)
         return True
-
-    def _forget_timer(self, timer: asyncio.TimerHandle) -> None:
-        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - None on a thread, no exception
-            timer.cancel()
-        else:
-            self._hand_over(timer.cancel)
 
     def _returned(self, attempt: Attempt, output: bytes) -> Outcome | None:
         if attempt.timed_out:
@@ -388,6 +404,10 @@ class Runner:
                 failure.message.partition("\n")[0],
             )
         return FailedAttempt(attempt.lease_id, attempt.run_id, failure)
+
+
+def _as_it_is(value: T) -> T:
+    return value
 
 
 def _deliver(answer: asyncio.Future[tuple[Any, BaseException | None]], value: Any, error: BaseException | None) -> None:

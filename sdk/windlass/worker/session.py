@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2, run_pb2
 from windlass.worker.outbox import Outbox
-from windlass.worker.outcome import FailedAttempt
+from windlass.worker.outcome import FailedAttempt, RefreshedTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,6 +103,7 @@ class WorkerSession:
         self._phase = _Phase.DISCONNECTED
         self._executing: dict[str, str] = {}  # lease id → run id
         self._finished: dict[str, Outcome] = {}
+        self._refreshed: dict[str, RefreshedTimeout] = {}  # of those that execute
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
         self._seen_limit = max(SEEN_LEASES, 10 * hello.slots)
@@ -226,6 +227,13 @@ class WorkerSession:
             if self._executing.pop(outcome.lease_id, None) is not None:
                 self._keep(outcome)
 
+    def refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
+        """Tell the engine that an attempt may execute this long from now on."""
+        if lease_id in self._executing:
+            refreshed = RefreshedTimeout(run_id, timeout_ms, self._clock())
+            self._refreshed[lease_id] = refreshed
+            self._outbox.add_refreshed(lease_id, refreshed)
+
     def log(self, entry: LoggedLine) -> None:
         """Take a line that an attempt logged."""
         self._outbox.add_log(entry)
@@ -264,6 +272,7 @@ class WorkerSession:
 
     def _keep(self, outcome: Outcome) -> None:
         self._finished[outcome.lease_id] = outcome
+        self._refreshed.pop(outcome.lease_id, None)
         self._outbox.add_outcome(outcome)
 
     def _check_deadline(self) -> list[Effect]:
@@ -295,6 +304,8 @@ class WorkerSession:
         effects += self._lose(welcome.lost_lease_ids)
         self._outbox.forget_reports()  # what ended since connect() is among the finished
         self._outbox.add_accepts(self._executing, now - ACCEPT_DELAY)
+        for lease_id, refreshed in self._refreshed.items():
+            self._outbox.add_refreshed(lease_id, refreshed)
         for outcome in self._finished.values():
             self._outbox.add_outcome(outcome)
         return effects
@@ -364,6 +375,7 @@ class WorkerSession:
             self._finished.pop(lease_id, None)
             if self._executing.pop(lease_id, None) is not None:
                 self._outbox.forget(lease_id)
+                self._refreshed.pop(lease_id, None)
                 stop.append(lease_id)
         return [Stop(stop, "the lease was lost")] if stop else []
 

@@ -99,6 +99,10 @@ class Stream:
         if self._told.put(entry):
             self._io.post(self._on_progress)
 
+    def refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
+        """Tell the engine of an attempt that may execute this long from now on."""
+        self._io.post(self._on_refreshed, lease_id, run_id, timeout_ms)
+
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Ask the api to cancel the run; the lease's outcome is withheld until it has answered."""
         self._io.post(self._on_cancel_run, lease_id, run_id)
@@ -227,6 +231,9 @@ class Stream:
     def _on_progress(self) -> None:
         for entry in self._told.take():
             self._session.progress(entry)
+
+    def _on_refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
+        self._session.refreshed(lease_id, run_id, timeout_ms)
         self._after_change()
 
     def _on_cancel_run(self, lease_id: str, run_id: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 J = TypeVar("J")
+T = TypeVar("T")
 
 
 class TaskInterrupted(BaseException):
@@ -35,6 +36,7 @@ class PoolThread(Generic[J]):
         self._lock = threading.Lock()
         self.job: J | None = None
         self.given_up = False
+        self._takes = False  # what `tell` raises
         self.ident = 0
         self.summoned = True
         self.parking = threading.Lock()
@@ -54,6 +56,29 @@ class PoolThread(Generic[J]):
             _raise_in(self.ident, TaskInterrupted)
         self._pool.given_up()
         return True
+
+    def tell(self, job: J, error: type[BaseException]) -> bool:
+        """Raise `error` in `job` if this thread executes it inside `listening`, between two bytecodes.
+
+        The job goes on, and so does the thread.
+        """
+        with self._lock:
+            if self.job is not job or not self._takes:
+                return False
+            _raise_in(self.ident, error)
+        return True
+
+    def listening(self, call: Callable[[], T]) -> T:
+        """Do `call`, in which `tell` may raise. On this thread. What comes too late is taken back."""
+        with self._lock:
+            self._takes = True
+        try:
+            return call()
+        finally:
+            with self._lock:
+                self._takes = False
+                if not self.given_up:
+                    _raise_in(self.ident, None)
 
     def stack(self) -> str:
         """Tell where the thread is now."""
