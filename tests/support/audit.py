@@ -6,13 +6,14 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.support.demands import Demanded, demand_of, places_of, pool_of, satisfies
 from windlass_core.domain.levels import LEVELS
 from windlass_core.domain.phase import TRANSITIONS, Phase
 from windlass_core.store.keys import FAMILIES
 from windlass_core.store.scripts import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tests.support.snapshot import Snapshot
 
@@ -123,7 +124,7 @@ def _flows(s: Snapshot) -> Iterator[str]:
     for key, (group,) in s.keys_of("group").items():
         fields = s.hash(key)
         queues = {queue.decode() for queue in unpack(fields["queues"])}
-        mine = {flow for flow in kept if _serves(flow, fields["ns"].decode(), s.set(f"gt:{group}"), queues)}
+        mine = {flow for flow in kept if _serves(s, flow, group, queues)}
         known = s.set(f"gf:{group}")
         is_new = f"join:{group}" in s.zset("T")
         if is_new != ("at" in fields):
@@ -142,13 +143,30 @@ def _flows(s: Snapshot) -> Iterator[str]:
             # Within a millisecond, the first to be queued may have been the later one of its batch.
             if int(since) != int(head):
                 yield f"group {group} sees flow {flow}/{level} at {since}, and its head is at {head}"
+    yield from _demands(s, kept)
     if s.set("nss") != {namespace for (namespace,) in s.keys_of("definitions").values()}:
         yield f"definitions are in {sorted(s.keys_of('definitions'))}, and namespaces are {sorted(s.set('nss'))}"
 
 
-def _serves(flow: str, namespace: str, tasks: set[str], queues: set[str]) -> bool:
-    of_flow, queue, task = flow.split("|", 2)
-    return of_flow == namespace and task in tasks and (not queues or queue in queues)
+def _demands(s: Snapshot, flows: Iterable[str]) -> Iterator[str]:
+    for key, (flow,) in s.keys_of("demand").items():
+        if flow not in flows:
+            yield f"key {key} is left of a flow that is gone"
+    yield from (f"nothing is known of what flow {flow} demands" for flow in flows if demand_of(s, flow) is None)
+    for timer in s.zset("T"):
+        kind, _, group = timer.partition(":")
+        if kind == "room" and f"g:{group}" not in s.values:
+            yield f"timer {timer} is left of a group that is gone"
+
+
+def _serves(s: Snapshot, flow: str, group: str, queues: set[str]) -> bool:
+    of_flow, queue, task, *_ = flow.split("|")
+    return (
+        of_flow == group.partition("|")[0]
+        and task in s.set(f"gt:{group}")
+        and (not queues or queue in queues)
+        and satisfies(s, group, demand_of(s, flow))
+    )
 
 
 def _lanes(s: Snapshot) -> Iterator[str]:
@@ -217,9 +235,10 @@ def _workers(s: Snapshot) -> Iterator[str]:
     for key, (worker,) in s.keys_of("worker").items():
         yield from _worker(s, worker, s.hash(key))
     for group in groups:
-        free = any(_alive(s, worker) for worker in s.zset(f"free:{group}"))
-        work = any(s.zset(f"H:{group}/{level}") for level in LEVELS)
-        if free and work and group not in s.set("dirty"):
+        free = max((slots for worker, slots in s.zset(f"free:{group}").items() if _alive(s, worker)), default=0)
+        heads = [flow for level in LEVELS for flow in s.zset(f"H:{group}/{level}")]
+        work = any(demand and demand.cost <= free for demand in (demand_of(s, flow) for flow in heads))
+        if work and group not in s.set("dirty"):
             yield f"group {group} has free slots and work, and nobody is to match it"
 
 
@@ -230,23 +249,39 @@ def _alive(s: Snapshot, worker: str) -> bool:
 
 def _worker(s: Snapshot, worker: str, fields: dict[str, bytes]) -> Iterator[str]:
     attempts = {lease: run.decode() for lease, run in s.hash(f"att:{worker}").items()}
-    slots, group = s.set(f"s:{worker}:default"), fields["group"].decode()
-    if slots != set(attempts):
-        yield f"{worker} holds {sorted(attempts)}, and its slots are taken by {sorted(slots)}"
+    yield from _slots(s, worker, attempts)
     for lease, run in attempts.items():
         of_run = s.hash(f"r:{run}")
         if (of_run.get("L"), of_run.get("wk")) != (lease.encode(), worker.encode()):
             yield f"{worker} holds {run} under a lease that is not its own"
     if worker not in s.zset("sess"):
         yield f"{worker} has no session"
-    if worker not in s.set(f"ws:{fields['ns'].decode()}") or worker not in s.set(f"gm:{group}"):
+    if worker not in s.set(f"ws:{fields['ns'].decode()}"):
         yield f"{worker} is in no list of workers"
-    takes_work = fields["st"] == b"a"
-    free = int(fields["slots"]) - len(slots) if takes_work else 0
-    shown = s.zset(f"free:{group}").get(worker, 0)
-    # Matching drops the workers of a dispatcher that is gone.
-    if shown != max(free, 0) and (shown or _alive(s, worker)):
-        yield f"{worker} has {free} free slots, and {shown:g} are shown"
+    takes_work = fields["st"] == b"a" and "pz" not in fields
+    kept = unpack(fields["rs"]) if "rs" in fields else None
+    for group, pool, slots in places_of(fields):
+        if worker not in s.set(f"gm:{group}"):
+            yield f"{worker} is in no list of workers"
+        free = max(slots - len(s.set(f"s:{worker}:{pool}")), 0) if takes_work else 0
+        if kept and pool == pool_of(kept[0].decode()) and free < kept[3]:
+            free = 0
+        shown = s.zset(f"free:{group}").get(worker, 0)
+        # Matching drops the workers of a dispatcher that is gone.
+        if shown != free and (shown or _alive(s, worker)):
+            yield f"{worker} has {free} free slots of {pool}, and {shown:g} are shown to {group}"
+    if kept and s.hash(f"g:{kept[0].decode()}").get("rs") != worker.encode():
+        yield f"{worker} is kept free for a group that does not know"
+
+
+def _slots(s: Snapshot, worker: str, attempts: dict[str, str]) -> Iterator[str]:
+    taken: dict[str, set[str]] = {}
+    for lease, run in attempts.items():
+        demand = demand_of(s, s.hash(f"r:{run}")["f"].decode()) or Demanded()
+        taken.setdefault(demand.pool, set()).update([lease, *(f"{lease}:{nth}" for nth in range(2, demand.cost + 1))])
+    kept = {pool: s.set(key) for key, (of, pool) in s.keys_of("slots").items() if of == worker}
+    if kept != taken:
+        yield f"{worker} holds {sorted(attempts)}, and its slots are taken by {kept}"
 
 
 def _timers(s: Snapshot) -> Iterator[str]:
@@ -261,6 +296,6 @@ def _timers(s: Snapshot) -> Iterator[str]:
             wanted.add(f"start:{run}")
         if "x" in fields and phase in _HELD:
             wanted.add(f"stop:{run}:{fields['L'].decode()}")
-    kept = {member for member in timers if not re.match(r"kids:|join:|open:", member)}
+    kept = {member for member in timers if not re.match(r"kids:|join:|open:|room:", member)}
     yield from (f"timer {member} is missing" for member in wanted - kept)
     yield from (f"timer {member} is left" for member in kept - wanted)

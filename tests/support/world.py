@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.audit import audit, check_steps
 from tests.support.snapshot import Snapshot, take
 from windlass_core.domain.names import flow_name, mint_run_id
+from windlass_core.domain.placement import PLAIN, Demand, label_entries
 from windlass_core.randomness import mint_ids
 from windlass_core.store.runs import Submission
 from windlass_core.store.scripts import unpack
@@ -20,7 +21,7 @@ from windlass_dispatcher.attempt import Attempt, to_attempt
 from windlass_dispatcher.enrolment import group_name
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from windlass_core.domain.phase import Phase
     from windlass_core.store.shard import Shard
@@ -31,9 +32,9 @@ _BEGIN_MS = 1_700_000_000_000
 _LONG_MS = 600_000
 
 
-def flow_of(task: str = "t", queue: str = "default", namespace: str = NAMESPACE) -> str:
+def flow_of(task: str = "t", queue: str = "default", namespace: str = NAMESPACE, demand: Demand = PLAIN) -> str:
     """The flow of a task's runs."""
-    return flow_name(namespace, queue, task)
+    return flow_name(namespace, queue, task, demand.name())
 
 
 class World:
@@ -87,11 +88,14 @@ class World:
         spec: bytes = b"spec",
         trace: str = "",
         leases: int = 0,
+        demand: Demand = PLAIN,
         more: dict[str, Any] | None = None,
     ) -> list[str]:
         """Submits runs alike and gives their ids. `api` waits for them; `leases` match at once."""
         runs = list(ids) if ids is not None else self.mint(count)
-        flow = flow_of(task, queue, namespace)
+        flow = flow_of(task, queue, namespace, demand)
+        if demand != PLAIN:
+            more = {**(more or {}), "p": demand.entry()}
         _epoch, verdicts = await self.shard.runs.submit(
             namespace,
             api or "a1",
@@ -167,6 +171,8 @@ class World:
         draining: bool = False,
         ttl_ms: int = _LONG_MS,
         namespace: str = NAMESPACE,
+        labels: Mapping[str, str] | None = None,
+        pools: Mapping[str, int] | None = None,
     ) -> Enrolled:
         """A worker's Hello, under a session of its own."""
         session = f"{worker}-session-{next(self._connections)}"
@@ -177,13 +183,15 @@ class World:
                 session_id=session,
                 dispatcher=dispatcher,
                 slots=slots,
-                group=group_name(namespace, sorted(tasks), sorted(queues)),
+                group=group_name(namespace, sorted(tasks), sorted(queues), labels or {}),
                 tasks=sorted(tasks),
                 queues=sorted(queues),
                 info=b"info",
                 held=list(held),
                 draining=draining,
                 ttl_ms=ttl_ms,
+                labels=label_entries(labels or {}),
+                pools=pools or {},
             )
         )
         assert enrolled is not None

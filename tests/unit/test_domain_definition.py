@@ -92,7 +92,7 @@ _TASK = workflow_pb2.TaskDefinition(name="a")
         (_workflow({"name": ""}), "w.tasks[0].name"),
         (_workflow({"name": "b"}), "w.tasks[0].name"),
         (_workflow({"parents": ["b"]}), "w.tasks[0].parents"),
-        (_workflow({"slot_cost": 2}), "w.tasks[0].slot_cost"),
+        (_workflow({"slot_cost": 1_001}), "w.tasks[0].slot_cost"),
         (_workflow({"execution_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].execution_timeout_ms"),
         (_workflow({"schedule_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].schedule_timeout_ms"),
         (_workflow({"soft_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].soft_timeout_ms"),

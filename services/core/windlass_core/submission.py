@@ -15,6 +15,7 @@ from windlass_core.domain.errors import InvalidField, TooLarge
 from windlass_core.domain.expression import Scope
 from windlass_core.domain.limits import MAX_METADATA_BYTES, MAX_MOMENT_MS, MAX_NAME_LENGTH, MAX_PAYLOAD_BYTES
 from windlass_core.domain.names import check_name, check_run_id, flow_name, mint_run_id
+from windlass_core.domain.placement import NO_HOME, PLAIN, Demand, Home, check_run_demand
 from windlass_core.domain.trace import recorded
 from windlass_core.store.runs import Submission
 
@@ -33,10 +34,11 @@ def check_submission(
     path: str,
     limits: Mapping[str, int] = _NO_LIMITS,
     by_cron: bool = False,
+    home: Home = NO_HOME,
 ) -> Submission:
     """What the store takes; `limits` are the rate limits that the definition names, in units.
 
-    Only what the engine submits `by_cron` names a cron.
+    Only what the engine submits `by_cron` names a cron. `home` is where the parent task run is, for a sticky one.
 
     Raises InvalidField, and NotFound for a limit that nobody has put, with a field below `path`.
     """
@@ -59,14 +61,7 @@ def check_submission(
         check_policy(spec.retry, f"{path}.spec.retry")
     if spec.parent_task_run_id:
         check_run_id(spec.parent_task_run_id, f"{path}.spec.parent_task_run_id")
-    for name, limit in (
-        ("child_key", MAX_NAME_LENGTH),
-        ("traceparent", _MAX_TRACE_BYTES),
-        ("tracestate", _MAX_TRACE_BYTES),
-    ):
-        if len(getattr(spec, name)) > limit:
-            field = f"{path}.spec.{name}"
-            raise TooLarge(f"{field}: over {limit} bytes", field, limit)
+    _check_lengths(spec, path)
     serialized = spec.SerializeToString()
     if len(serialized) > _MAX_SPEC_BYTES:
         # Fields that this engine does not know are kept: they count too.
@@ -82,10 +77,13 @@ def check_submission(
             more["g"] = gates
     if spec.run_at_ms:
         more["at"] = spec.run_at_ms
+    demand = _demand_of(spec, definition, home, path)
+    if demand is not PLAIN:
+        more["p"] = demand.entry()
     return Submission(
         run_id,
         serialized,
-        flow_name(namespace, queue, definition.name),
+        flow_name(namespace, queue, definition.name, demand.name()),
         level,
         definition.version,
         delay_ms,
@@ -109,6 +107,25 @@ def _check_timing(spec: run_pb2.RunSpec, path: str, *, by_cron: bool) -> None:
     if spec.run_at_ms and spec.delay_ms:
         field = f"{path}.delay_ms"
         raise InvalidField(f"{field}: expected none beside run_at_ms, which says when it starts", field)
+
+
+def _check_lengths(spec: run_pb2.RunSpec, path: str) -> None:
+    for name, limit in (
+        ("child_key", MAX_NAME_LENGTH),
+        ("traceparent", _MAX_TRACE_BYTES),
+        ("tracestate", _MAX_TRACE_BYTES),
+    ):
+        if len(getattr(spec, name)) > limit:
+            field = f"{path}.spec.{name}"
+            raise TooLarge(f"{field}: over {limit} bytes", field, limit)
+
+
+def _demand_of(spec: run_pb2.RunSpec, definition: Definition, home: Home, path: str) -> Demand:
+    """What the run demands of its worker; PLAIN itself where that is nothing."""
+    if not spec.HasField("placement"):
+        return definition.demand
+    demand = check_run_demand(spec.placement, definition.demand, home, f"{path}.spec.placement")
+    return PLAIN if demand.is_plain else demand
 
 
 def _check_input(text: bytes, field: str) -> Any:

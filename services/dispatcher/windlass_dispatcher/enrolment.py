@@ -1,16 +1,25 @@
 """Owns a worker's way in: its definitions registered, its group named, its leases reconciled."""
 
 import hashlib
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from windlass.v1 import dispatch_pb2, worker_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import ProtocolError
+from windlass_core.domain.placement import label_entries
 from windlass_core.store.workers import Enrolled, Enrolment, Workers
 
+_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
-def group_name(namespace: str, tasks: list[str], queues: list[str]) -> str:
-    """One name for all workers that can take the same runs."""
+
+def group_name(namespace: str, tasks: list[str], queues: list[str], labels: Mapping[str, str] = _NO_LABELS) -> str:
+    """One name for all workers that can take the same runs: their group in the default pool."""
     content = "\n".join((namespace, *tasks, "", *queues))
+    if labels:
+        content += "\n" + json.dumps(sorted(labels.items()))
     return f"{namespace}|{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}"
 
 
@@ -45,13 +54,15 @@ async def enrol(
             session_id=session_id,
             dispatcher=dispatcher,
             slots=hello.slots,
-            group=group_name(namespace, tasks, queues),
+            group=group_name(namespace, tasks, queues, hello.labels),
             tasks=tasks,
             queues=queues,
             info=info.SerializeToString(),
             held=list(hello.held_lease_ids),
             draining=hello.draining,
             ttl_ms=ttl_ms,
+            labels=label_entries(hello.labels),
+            pools=dict(hello.slot_pools),
         )
     )
     if enrolled is None:

@@ -21,9 +21,11 @@ from windlass_core.domain.limits import (
     MAX_OUTCOMES_PER_MESSAGE,
     MAX_PAYLOAD_BYTES,
     MAX_PROGRESS_MESSAGE,
+    MAX_SLOT_POOLS,
     MAX_SLOTS,
 )
-from windlass_core.domain.names import check_name, check_worker_id
+from windlass_core.domain.names import check_name, check_pool, check_worker_id
+from windlass_core.domain.placement import DEFAULT_POOL
 from windlass_core.store.runs import FailureVerdict
 from windlass_dispatcher.attempt import Attempt
 
@@ -181,6 +183,7 @@ class WorkerSession:
             ("workflows", hello.workflows, MAX_ITEMS_PER_MESSAGE),
             ("queues", hello.queues, MAX_ITEMS_PER_MESSAGE),
             ("labels", hello.labels, MAX_LABELS),
+            ("slot_pools", hello.slot_pools, MAX_SLOT_POOLS),
             ("held_lease_ids", hello.held_lease_ids, MAX_LEASES_PER_MESSAGE),
         ):
             if len(many) > most:
@@ -188,6 +191,14 @@ class WorkerSession:
         for key, value in hello.labels.items():
             if max(len(key), len(value)) > MAX_NAME_LENGTH:
                 raise InvalidField(f"hello.labels: {key[:60]!r} has over {MAX_NAME_LENGTH} characters", "hello.labels")
+        for pool, slots in hello.slot_pools.items():
+            check_pool(pool, "hello.slot_pools")
+            if pool == DEFAULT_POOL:
+                raise InvalidField(f"hello.slot_pools: the slots of {pool!r} are hello.slots", "hello.slot_pools")
+            if not 1 <= slots <= MAX_SLOTS:
+                raise InvalidField(
+                    f"hello.slot_pools: expected 1 to {MAX_SLOTS} of {pool!r}, got {slots}", "hello.slot_pools"
+                )
         if len(hello.name) > MAX_NAME_LENGTH:
             raise InvalidField(f"hello.name: over {MAX_NAME_LENGTH} characters", "hello.name")
         for i, queue in enumerate(hello.queues):

@@ -13,6 +13,7 @@ from windlass_core.domain.gates import Gates, check_gates
 from windlass_core.domain.levels import DEFAULT_LEVEL, LEVELS
 from windlass_core.domain.limits import MAX_ATTEMPTS, MAX_DURATION_MS, MAX_METADATA_BYTES
 from windlass_core.domain.names import DEFAULT_QUEUE, check_name
+from windlass_core.domain.placement import PLAIN, Demand, check_sticky, check_task_demand
 from windlass_core.domain.retry import MAX_INTERVAL_MS, Policy
 
 _MAX_DESCRIPTION_BYTES = 4 * 1024
@@ -37,6 +38,9 @@ class Definition:
     soft_timeout_ms: int
     metadata: Mapping[str, Any]
     gates: Gates | None = None
+    demand: Demand = PLAIN
+    # A workflow_pb2.Sticky: how its runs' sticky children are bound to its worker.
+    sticky: int = workflow_pb2.STICKY_UNSPECIFIED
 
 
 def version_of(message: workflow_pb2.WorkflowDefinition) -> str:
@@ -61,8 +65,6 @@ def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> De
         )
     if task.parents:
         raise InvalidField(f"{path}.parents: a lone task has none", f"{path}.parents")
-    if task.slot_cost > 1:
-        raise InvalidField(f"{path}.slot_cost: expected 1, got {task.slot_cost}", f"{path}.slot_cost")
     for name in ("execution_timeout_ms", "schedule_timeout_ms", "soft_timeout_ms"):
         check_duration(getattr(task, name), f"{path}.{name}")
     if task.execution_timeout_ms and task.soft_timeout_ms >= task.execution_timeout_ms:
@@ -87,6 +89,8 @@ def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> De
         soft_timeout_ms=task.soft_timeout_ms,
         metadata=_check_metadata(message.default_metadata_json, f"{field}.default_metadata_json"),
         gates=check_gates(message, field),
+        demand=check_task_demand(task, path),
+        sticky=check_sticky(message.sticky, f"{field}.sticky"),
     )
 
 

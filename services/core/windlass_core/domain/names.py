@@ -12,6 +12,7 @@ DEFAULT_QUEUE = "default"
 _NAME = re.compile(rf"[A-Za-z0-9._:/\-]{{1,{MAX_NAME_LENGTH}}}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9._\-]{1,63}")
 _WORKER_ID = re.compile(r"[A-Za-z0-9\-]{16,64}")
+_POOL = re.compile(r"[A-Za-z0-9._\-]{1,63}")
 _RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -57,9 +58,20 @@ def mint_run_id(now_ms: int, entropy: bytes) -> str:
     return str(uuid.UUID(int=value))
 
 
-def flow_name(namespace: str, queue: str, task: str) -> str:
-    """Runs that the same workers can take. None of the parts can hold the separator."""
-    return f"{namespace}|{queue}|{task}"
+def check_pool(name: str, field: str) -> str:
+    """The name of a pool of slots itself. Raises InvalidField where it isn't 1 to 63 of letters, digits, `._-`."""
+    if not _POOL.fullmatch(name):
+        raise InvalidField(f"{field}: expected 1 to 63 letters, digits or any of ._- , got {name[:60]!r}", field)
+    return name
+
+
+def flow_name(namespace: str, queue: str, task: str, demand: str = "") -> str:
+    """Runs that the same workers can take. None of the parts can hold the separator.
+
+    `demand` is the name of what they demand of a worker, and no part of it for a plain one.
+    """
+    plain = f"{namespace}|{queue}|{task}"
+    return f"{plain}|{demand}" if demand else plain
 
 
 def flow_queue(flow: str) -> str:
@@ -69,4 +81,4 @@ def flow_queue(flow: str) -> str:
 
 def flow_task(flow: str) -> str:
     """The task of a flow."""
-    return flow.rsplit("|", 1)[1]
+    return flow.split("|", 3)[2]

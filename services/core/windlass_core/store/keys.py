@@ -45,13 +45,14 @@ FAMILIES = (
     # Gates
     Family("parked", "gw:{gate}", "zset", "lane parked there → since, ms", "while any"),
     Family("paused", "pz:{ns}", "set", "gates of paused workflows and queues", "until resumed"),
+    Family("demand", "de:{flow}", "string", "what it asks of a worker, msgpack", "with the flow, where it has any"),
     # Workers
     Family("worker", "w:{worker}", "hash", "who it is; fields below", "with its session"),
     Family("workers", "ws:{ns}", "set", "workers of the namespace", "with the workers"),
     Family("attempts", "att:{worker}", "hash", "lease held → run", "while any"),
     Family("slots", "s:{worker}:{pool}", "set", "leases that occupy a slot", "while any"),
     Family("sessions", "sess", "zset", "worker → its session's expiry, ms", "with the sessions"),
-    Family("group", "g:{group}", "hash", "ns, queues, n: claims so far, at: cursor of join", "with its workers"),
+    Family("group", "g:{group}", "hash", "fields below", "with its workers"),
     Family("groups", "gs:{ns}", "set", "groups of the namespace", "with the groups"),
     Family("group_tasks", "gt:{group}", "set", "tasks that its workers can run", "with the group"),
     Family("group_flows", "gf:{group}", "set", "flows that it serves", "with the flows, or the group"),
@@ -141,11 +142,25 @@ WORKER_FIELDS = {
     "ns": "namespace",
     "sid": "session id of the connection that counts",
     "disp": "incarnation of the dispatcher that has it",
-    "group": "its group",
-    "slots": "its capacity",
+    "group": "its group in the default pool",
+    "slots": "its capacity in the default pool",
     "st": "a: takes work, d: drains, g: its stream is gone",
+    "pl": "further groups, pool and slots in each, msgpack; only where there are any",
+    "pz": "set while it is paused",
+    "rs": "kept free for: group, flow, level, cost, msgpack; only meanwhile",
     "info": "the constant part of the Worker message",
     "since": "first connected, ms",
+}
+
+# Fields of a group's hash. Its workers have one pool in common, the part of its name behind the second `|`,
+# "default" where there is none.
+GROUP_FIELDS = {
+    "ns": "namespace",
+    "queues": "queues that its workers serve, msgpack; empty: all",
+    "labels": "their labels, name → { text, number or false }, msgpack; only where there are any",
+    "n": "claims so far",
+    "at": "cursor of the flows that it has yet to know; only meanwhile",
+    "rs": "its worker that is kept free for a costly run; only meanwhile",
 }
 
 # Fields of a token's hash.
@@ -168,6 +183,7 @@ TIMER_KINDS = {
     "join:GROUP": "it has flows yet to know",
     "open:GATE": "lanes that are parked there are to come back",
     "crons:": "the first cron is due",
+    "room:GROUP": "a run that is too costly for its free workers has waited for long",
 }
 
 _PARAMETERS = {f.name: [p.split("}")[0] for p in f.pattern.split("{")[1:]] for f in FAMILIES}

@@ -1,7 +1,7 @@
 """Owns what can be done with workers: typed calls of the worker scripts, and reads."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from windlass_core.store.keys import Keys
@@ -25,6 +25,9 @@ class Enrolment:
     held: Sequence[str]
     draining: bool
     ttl_ms: int
+    # As scripts compare them, and slots in pools other than the default one.
+    labels: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Workers:
         reply = await self._scripts.call(
             "worker_hello",
             (e.namespace, e.worker_id, e.session_id, e.dispatcher, e.slots, e.group, e.tasks,
-             e.queues, e.info, e.held, e.draining, e.ttl_ms),
+             e.queues, e.info, e.held, e.draining, e.ttl_ms, e.labels, e.pools),
         )  # fmt: skip
         if reply[0] != b"ok":
             return None

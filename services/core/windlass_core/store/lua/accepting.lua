@@ -99,6 +99,7 @@ local function accept_runs(namespace, inc, runs)
     local has_parent, reason = look_at_parent(namespace, parent)
     local gates = more and more.g and cmsgpack.pack(more.g)
     if gates then level = first_place(level, gates) end
+    if more and more.p then demanded[flow] = more.p end
     if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
       known_already(place, run, spec, flow, inc, wait)
     elseif reason then

@@ -10,11 +10,13 @@
 --!include wake
 --!include lanes
 --!include gates
+--!include demand
 --!include slots
 --!include telling
 --!include finish
 --!include describe
 --!include traced
+--!include choosing
 --!include match
 local leases = cmsgpack.unpack(ARGV[1])
 local given, more = 0, false

@@ -1,23 +1,42 @@
 -- Flows: lanes that differ only in their keys. A flow is known while any of its runs is kept, and so is
--- which groups serve it: it goes with its last run. The count changes once per flow and call.
+-- which groups serve it: it goes with its last run. The count changes once per flow and call. Needs
+-- `demand`.
 
 -- What the workers of a group can take; each part is read once in a call.
 local offers = {}
 
 local function offer_of(group)
+  if offers[group] then return offers[group] end
+  local packed, labels = unpack(call('HMGET', K.group(group), 'queues', 'labels'))
   local queues = {}
-  for _, queue in ipairs(cmsgpack.unpack(call('HGET', K.group(group), 'queues'))) do queues[queue] = true end
-  return { tasks = {}, queues = next(queues) and queues }
+  for _, queue in ipairs(cmsgpack.unpack(packed)) do queues[queue] = true end
+  offers[group] = {
+    tasks = {}, queues = next(queues) and queues, labels = labels and cmsgpack.unpack(labels) or {},
+    pool = pool_of(group),
+  }
+  return offers[group]
+end
+
+local function satisfies(offer, demand)
+  if offer.pool ~= (demand and demand.pool or POOL) then return false end
+  for _, desired in ipairs(demand and demand.required or {}) do
+    if not holds(desired, offer.labels) then return false end
+  end
+  return true
 end
 
 local function serves(group, flow)
-  local queue, task = string.match(flow, '^[^|]*|([^|]*)|(.*)$')
-  offers[group] = offers[group] or offer_of(group)
-  local queues, tasks = offers[group].queues, offers[group].tasks
-  if queues and not queues[queue] then return false end
+  local queue, task = string.match(flow, '^[^|]*|([^|]*)|([^|]*)')
+  local offer = offer_of(group)
+  local tasks = offer.tasks
+  if offer.queues and not offer.queues[queue] then return false end
+  if not satisfies(offer, demand_of(flow)) then return false end
   if tasks[task] == nil then tasks[task] = call('SISMEMBER', K.group_tasks(group), task) == 1 end
   return tasks[task]
 end
+
+-- What runs demand whose flow may be new.
+local demanded = {}
 
 local function join(group, flow)
   call('SADD', K.flow_groups(flow), group)
@@ -29,7 +48,7 @@ local function retire(namespace, flow)
   for _, group in ipairs(call('SMEMBERS', K.flow_groups(flow))) do
     call('SREM', K.group_flows(group), flow)
   end
-  call('DEL', K.flow_groups(flow))
+  call('DEL', K.flow_groups(flow), K.demand(flow))
 end
 
 -- How many more runs of a flow are kept, or fewer.
@@ -46,6 +65,10 @@ local function count_gathered()
     if kept <= 0 then
       retire(namespace, flow)
     elseif kept == change then
+      if demanded[flow] then
+        call('SET', K.demand(flow), cmsgpack.pack(demanded[flow]))
+        demands[flow] = nil
+      end
       for _, group in ipairs(call('SMEMBERS', K.groups(namespace))) do
         if serves(group, flow) then join(group, flow) end
       end

@@ -25,9 +25,10 @@ local function join_page(group)
 end
 
 -- Makes a group known and puts the flows that wait for it into its heads.
-local function make_group(group, namespace, tasks, queues)
+local function make_group(group, namespace, tasks, queues, labels)
   if call('EXISTS', K.group(group)) == 1 then return end
   call('HSET', K.group(group), 'ns', namespace, 'queues', cmsgpack.pack(queues))
+  if next(labels) then call('HSET', K.group(group), 'labels', cmsgpack.pack(labels)) end
   call('SADD', K.groups(namespace), group)
   for first = 1, #tasks, 1000 do
     call('SADD', K.group_tasks(group), unpack(tasks, first, math.min(first + 999, #tasks)))

@@ -20,6 +20,7 @@ function K.flows(ns) return P .. 'fl:' .. ns end
 function K.flow_groups(flow) return P .. 'fg:' .. flow end
 function K.parked(gate) return P .. 'gw:' .. gate end
 function K.paused(ns) return P .. 'pz:' .. ns end
+function K.demand(flow) return P .. 'de:' .. flow end
 function K.worker(worker) return P .. 'w:' .. worker end
 function K.workers(ns) return P .. 'ws:' .. ns end
 function K.attempts(worker) return P .. 'att:' .. worker end

@@ -11,18 +11,21 @@ local function leave_group(worker, group)
   local namespace = call('HGET', K.group(group), 'ns')
   call('SREM', K.groups(namespace), group)
   call('SREM', K.dirty(), group)
-  call('ZREM', K.timers(), 'join:' .. group)
+  call('ZREM', K.timers(), 'join:' .. group, 'room:' .. group)
   call('UNLINK', K.group(group), K.group_tasks(group), K.group_flows(group), K.free(group))
   for level = 1, LEVELS do call('UNLINK', K.heads(group, level)) end
 end
 
 -- Forgets a worker that holds nothing.
 local function forget_worker(worker)
-  local namespace, group = unpack(call('HMGET', K.worker(worker), 'ns', 'group'))
+  local namespace, slots, group, further = unpack(call('HMGET', K.worker(worker), 'ns', 'slots', 'group', 'pl'))
   call('ZREM', K.sessions(), worker)
-  call('DEL', K.worker(worker), K.slots(worker, POOL), K.attempts(worker))
+  call('DEL', K.worker(worker), K.attempts(worker))
   if namespace then
     call('SREM', K.workers(namespace), worker)
-    leave_group(worker, group)
+    for _, place in ipairs(places_of(group, slots, further)) do
+      leave_group(worker, place[1])
+      call('DEL', K.slots(worker, place[2]))
+    end
   end
 end

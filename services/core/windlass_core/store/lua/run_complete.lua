@@ -11,11 +11,13 @@
 --!include wake
 --!include lanes
 --!include gates
+--!include demand
 --!include slots
 --!include telling
 --!include finish
 --!include describe
 --!include traced
+--!include choosing
 --!include match
 local attempts, leases = unpack(cmsgpack.unpack(ARGV[1]))
 local verdicts = {}
@@ -33,7 +35,7 @@ for place, item in ipairs(attempts) do
     else
       finish(run, r, PHASE.COMPLETED, output)
     end
-    gather_release(f[3], lease)
+    gather_release(f[3], lease, f[4])
   else
     verdicts[place] = PHASE.TERMINAL[f[1]] and 'duplicate' or 'lease_lost'
   end

@@ -8,6 +8,7 @@
 --!include keys
 --!include time
 --!include lanes
+--!include demand
 --!include flows
 --!include removing
 local namespace, runs = unpack(cmsgpack.unpack(ARGV[1]))

@@ -12,6 +12,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include demand
 --!include slots
 --!include telling
 --!include finish
@@ -58,7 +59,7 @@ for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
     verdicts[place] = 'lease_lost'
   elseif f[1] == PHASE.LEASED or f[1] == PHASE.RUNNING then
     verdicts[place] = 'recorded'
-    gather_release(r.wk, lease)
+    gather_release(r.wk, lease, r.f)
     fail(run, r, what, delay, failure)
     gather_moved(run, f[14])
   else

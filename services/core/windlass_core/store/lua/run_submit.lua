@@ -13,12 +13,14 @@
 --!include wake
 --!include lanes
 --!include gates
+--!include demand
 --!include flows
 --!include slots
 --!include telling
 --!include finish
 --!include describe
 --!include traced
+--!include choosing
 --!include match
 --!include watch
 --!include accepting

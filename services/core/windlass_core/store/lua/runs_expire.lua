@@ -9,6 +9,7 @@
 --!include keys
 --!include time
 --!include lanes
+--!include demand
 --!include flows
 --!include removing
 local retention, most = unpack(cmsgpack.unpack(ARGV[1]))

@@ -11,6 +11,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include demand
 --!include slots
 --!include telling
 --!include finish
@@ -43,13 +44,15 @@ for _, worker in ipairs(expired) do
   local attempts = call('HGETALL', K.attempts(worker))
   -- A session without an id is one that a former page began to reap.
   local alone = #attempts == 2 and call('HGET', K.worker(worker), 'sid') ~= ''
+  local pools = {}
   for i = 1, #attempts, 2 do
     if taken == AT_ONCE then break end
     taken = taken + 1
+    add_members(pools, attempts[i], call('HGET', K.run(attempts[i + 1]), 'f') or '')
     take_from_worker(attempts[i + 1], attempts[i], alone)
     call('HDEL', K.attempts(worker), attempts[i])
-    call('SREM', K.slots(worker, POOL), attempts[i])
   end
+  change_slots('SREM', worker, pools)
   if call('EXISTS', K.attempts(worker)) == 0 then
     forget_worker(worker)
   else

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled,
---          groups come to know their flows, lanes come back from gates that opened.
+--          groups come to know their flows, lanes come back from gates that opened, workers are kept free
+--          for costly runs.
 --          Crons are left to the caller.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: how many timers at the most
@@ -13,7 +14,10 @@
 --!include wake
 --!include lanes
 --!include gates
+--!include demand
 --!include flows
+--!include slots
+--!include keeping
 --!include grouping
 --!include telling
 --!include finish
@@ -96,6 +100,8 @@ function fire.join(group, member)
   end
 end
 
+function fire.room(group, member) look_after_room(group, member) end
+
 local due = call('ZRANGE', K.timers(), '-inf', now, 'BYSCORE', 'LIMIT', 0, cmsgpack.unpack(ARGV[1]))
 for _, member in ipairs(due) do
   call('ZREM', K.timers(), member)
@@ -104,6 +110,7 @@ for _, member in ipairs(due) do
 end
 queue_ready()
 mark_woken()
+mark_freed()
 flush_finished()
 local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
 return cmsgpack.pack({ { #due, tonumber(head[2] or 0), now, overdue }, traced })

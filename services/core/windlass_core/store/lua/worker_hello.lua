@@ -2,7 +2,8 @@
 -- Purpose: a worker has connected: its state is made true, its leases are reconciled.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: { namespace, worker, session, dispatcher incarnation, slots, group, tasks,
---            queues, info, leases held, draining (bool), session ttl ms }
+--            queues, info, leases held, draining (bool), session ttl ms,
+--            labels { name → { text, number or false } }, further pools { name → slots } }
 -- Returns: msgpack: { 'ok', lost leases, leases to cancel, attempts to deliver again }
 --            or { 'taken' }: the id is a worker's of another namespace
 -- Invariants: a newer session replaces the older one, whose dispatcher is told; what is leased to
@@ -12,6 +13,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include demand
 --!include flows
 --!include slots
 --!include telling
@@ -19,19 +21,29 @@
 --!include describe
 --!include membership
 --!include grouping
-local namespace, worker, session, dispatcher, slots, group, tasks, queues, info, held, draining, ttl =
-  unpack(cmsgpack.unpack(ARGV[1]))
-local old = call('HMGET', K.worker(worker), 'ns', 'sid', 'disp', 'group', 'since')
+local namespace, worker, session, dispatcher, slots, group, tasks, queues, info, held, draining, ttl, labels,
+  pools = unpack(cmsgpack.unpack(ARGV[1]))
+local old = call('HMGET', K.worker(worker), 'ns', 'sid', 'disp', 'group', 'since', 'slots', 'pl', 'rs')
 if old[1] and old[1] ~= namespace then return cmsgpack.pack({ 'taken' }) end
 if old[2] and call('ZSCORE', K.presence('dispatcher'), old[3]) then
   call('RPUSH', K.inbox(old[3]), cmsgpack.pack({ 'replaced', worker, old[2] }))
 end
-make_group(group, namespace, tasks, queues)
-call('SADD', K.group_workers(group), worker)
-if old[4] and old[4] ~= group then leave_group(worker, old[4]) end
+if old[8] then stop_keeping(worker, cmsgpack.unpack(old[8])) end
+local further, is_in = {}, {}
+for pool, many in pairs(pools) do further[#further + 1] = { group .. '|' .. pool, pool, many } end
+further = #further > 0 and cmsgpack.pack(further)
+for _, place in ipairs(places_of(group, slots, further)) do
+  is_in[place[1]] = true
+  make_group(place[1], namespace, tasks, queues, labels)
+  call('SADD', K.group_workers(place[1]), worker)
+end
+for _, place in ipairs(old[4] and places_of(old[4], old[6], old[7]) or {}) do
+  if not is_in[place[1]] then leave_group(worker, place[1]) end
+end
 call('SADD', K.workers(namespace), worker)
 call('HSET', K.worker(worker), 'ns', namespace, 'sid', session, 'disp', dispatcher, 'group', group,
   'slots', slots, 'st', draining and 'd' or 'a', 'info', info, 'since', old[5] or now)
+if further then call('HSET', K.worker(worker), 'pl', further) else call('HDEL', K.worker(worker), 'pl') end
 call('ZADD', K.sessions(), now + ttl, worker)
 
 local is_held, lost, cancels, again = {}, {}, {}, {}

@@ -10,6 +10,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include demand
 --!include slots
 --!include membership
 local counted = 0
