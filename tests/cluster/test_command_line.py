@@ -201,8 +201,21 @@ def test_one_worker_and_one_workflow_are_shown(site: Site) -> None:
     (worker,) = json.loads(site.windlass("workers", "--json").stdout)
     assert "test" in site.windlass("workers", worker["id"]).stdout
     assert site.windlass("workers", "0" * 32).returncode == 4
-    assert json.loads(site.windlass("workflows", "pass_gate", "--json").stdout)["workers"] == 1
-    assert site.windlass("workflows", "nobody").returncode == 4
+    assert json.loads(site.windlass("workflows", "get", "pass_gate", "--json").stdout)["workers"] == 1
+    assert site.windlass("workflows", "get", "nobody").returncode == 4
+
+
+def test_workflows_and_queues_are_paused_and_unpaused(site: Site) -> None:
+    """The lists say so; an unknown workflow has the exit code of what is not there."""
+    for kind, name in (("workflows", "pass_gate"), ("queues", "bulk")):
+        assert site.windlass(kind, "pause", name).stdout == f"paused: {name}\n"
+        assert f"{name} " in (listed := site.windlass(kind, "list").stdout)
+        assert "paused" in listed
+        assert site.windlass(kind, "unpause", name).stdout == f"going on: {name}\n"
+        listed = site.windlass(kind, "list", "--json").stdout
+        assert not [each for each in json.loads(listed) if each["paused"]]
+    assert site.windlass("workflows", "pause", "nobody").returncode == 4
+    assert site.windlass("queues", "pause", "no such name").returncode == 2
 
 
 @pytest.mark.parametrize(

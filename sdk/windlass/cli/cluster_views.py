@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from windlass import Windlass
 from windlass.cli.output import ago, as_object, print_json, print_pairs, print_table
+
+if TYPE_CHECKING:
+    from windlass.run import Workflow
 
 
 def list_workers(*, as_json: bool) -> None:
@@ -64,7 +69,7 @@ def list_workflows(*, as_json: bool) -> None:
         (
             each.name,
             each.version,
-            str(each.queued_runs),
+            _queued(each),
             str(each.workers),
             each.default_queue,
             ago(each.registered_at),
@@ -89,8 +94,12 @@ def show_workflow(name: str, *, as_json: bool) -> None:
             "queue": workflow.default_queue,
             "priority": workflow.default_priority.name,
             "label": workflow.version_label,
-            "queued": str(workflow.queued_runs),
+            "queued": _queued(workflow),
             "workers": str(workflow.workers),
             "registered": ago(workflow.registered_at),
         }
     )
+
+
+def _queued(workflow: Workflow) -> str:
+    return f"{workflow.queued_runs}, paused" if workflow.paused else str(workflow.queued_runs)

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from windlass.cli.access_commands import certs, token
+from windlass.cli.cluster_commands import queues, workflows
 from windlass.cli.completion import task_names
 from windlass.cli.run_commands import AsJson, runs
 from windlass.exceptions import WindlassError
@@ -27,6 +28,8 @@ _RUN_BY_HAND: Final = "Look and act (the api's address: WINDLASS_API_ADDRESS)"
 _SERVICES: Final = "The engine's services (settings: WINDLASS_*)"
 
 app.add_typer(runs, name="runs", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(workflows, name="workflows", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(queues, name="queues", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(token, name="token", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(certs, name="certs", rich_help_panel=_SERVICES)
 
@@ -167,18 +170,6 @@ def workers(
     from windlass.cli.cluster_views import list_workers, show_worker
 
     show_worker(worker_id, as_json=as_json) if worker_id else list_workers(as_json=as_json)
-
-
-@app.command(rich_help_panel=_RUN_BY_HAND)
-def workflows(
-    name: Annotated[str, typer.Argument(help="One of them, in full.", autocompletion=task_names)] = "",
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """List the workflows that are registered, or show one."""
-    from windlass.cli.cluster_views import list_workflows, show_workflow
-
-    show_workflow(name, as_json=as_json) if name else list_workflows(as_json=as_json)
 
 
 @app.command(rich_help_panel=_RUN_BY_HAND)

@@ -34,6 +34,11 @@ def task_names(incomplete: str) -> list[tuple[str, str]]:
     )
 
 
+def queue_names(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the queues that have runs or are paused."""
+    return _ask(incomplete, lambda app: [(each.name, f"{each.queued_runs} queued") for each in app.queues.list()])
+
+
 def _ask(incomplete: str, ask: Callable[[Windlass], list[tuple[str, str]]]) -> list[tuple[str, str]]:
     from windlass import Windlass, WindlassError
 

@@ -1,0 +1,72 @@
+"""Owns the names, options and help of `windlass workflows` and `windlass queues`; what they do is elsewhere."""
+
+from typing import Annotated, Final
+
+import typer
+
+from windlass.cli.completion import queue_names, task_names
+from windlass.cli.run_commands import AsJson
+
+workflows: Final = typer.Typer(help="Look at what is registered, pause it.", no_args_is_help=True)
+queues: Final = typer.Typer(help="Look at what waits where, pause it.", no_args_is_help=True)
+
+WorkflowNames = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=task_names)]
+QueueNames = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=queue_names)]
+
+
+@workflows.command("list")
+def list_workflows(*, as_json: AsJson = False) -> None:
+    """List the workflows that are registered, by name."""
+    from windlass.cli.cluster_views import list_workflows
+
+    list_workflows(as_json=as_json)
+
+
+@workflows.command("get")
+def get_workflow(
+    name: Annotated[str, typer.Argument(help="In full.", autocompletion=task_names)], *, as_json: AsJson = False
+) -> None:
+    """Show one workflow."""
+    from windlass.cli.cluster_views import show_workflow
+
+    show_workflow(name, as_json=as_json)
+
+
+@workflows.command("pause")
+def pause_workflows(names: WorkflowNames) -> None:
+    """Start none of their runs until they are unpaused; what runs goes on."""
+    from windlass.cli.gate_views import pause_workflows
+
+    pause_workflows(names)
+
+
+@workflows.command("unpause")
+def unpause_workflows(names: WorkflowNames) -> None:
+    """Let them go on."""
+    from windlass.cli.gate_views import unpause_workflows
+
+    unpause_workflows(names)
+
+
+@queues.command("list")
+def list_queues(*, as_json: AsJson = False) -> None:
+    """List the queues that have runs or are paused."""
+    from windlass.cli.gate_views import list_queues
+
+    list_queues(as_json=as_json)
+
+
+@queues.command("pause")
+def pause_queues(names: QueueNames) -> None:
+    """Start none of their runs until they are unpaused; what runs goes on."""
+    from windlass.cli.gate_views import pause_queues
+
+    pause_queues(names)
+
+
+@queues.command("unpause")
+def unpause_queues(names: QueueNames) -> None:
+    """Let them go on."""
+    from windlass.cli.gate_views import unpause_queues
+
+    unpause_queues(names)
