@@ -81,6 +81,7 @@ _HOMES = {
     "CallNext": "middleware",
     "Depends": "dependency",
     "EmptyModel": "empty_model",
+    "Idempotency": "idempotency",
     "LogLine": "run",
     "NewToken": "tokens",
     "Priority": "priority",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from windlass.exceptions import BatchRefused, WindlassError
@@ -22,6 +23,13 @@ open_batch: Final[ContextVar[Batch | None]] = ContextVar("windlass_batch", defau
 _HAND_OVER: Final = 500
 
 
+@dataclass(slots=True)
+class KeyedRun:
+    """A run of a batch that has, or may have, an idempotency key: once that is known, the run that has the key."""
+
+    run_id: str
+
+
 class Batch:
     """Collects what is delayed inside it; at its end the engine has all of it.
 
@@ -35,13 +43,20 @@ class Batch:
         self._token: Token[Batch | None] | None = None
         self._gathered: list[tuple[run_service_pb2.RunSubmission, workflow_pb2.WorkflowDefinition | None]] = []
         self._sent: list[list[Pending]] = []
+        self._keyed: dict[str, KeyedRun] = {}
 
-    def add(self, submission: run_service_pb2.RunSubmission, definition: workflow_pb2.WorkflowDefinition | None) -> str:
+    def add(
+        self, submission: run_service_pb2.RunSubmission, definition: workflow_pb2.WorkflowDefinition | None
+    ) -> str | KeyedRun:
         """Take one run; gives its id. Never blocks."""
         self._gathered.append((submission, definition))
         if len(self._gathered) >= _HAND_OVER:
             self._hand_over()
-        return submission.run_id
+        run_id = submission.run_id
+        if definition is None or definition.HasField("idempotency") or submission.spec.HasField("idempotency"):
+            keyed = self._keyed[run_id] = KeyedRun(run_id)
+            return keyed
+        return run_id
 
     def flush(self) -> None:
         """Submit what has gathered, and wait until the engine has all of it."""
@@ -56,6 +71,9 @@ class Batch:
             for item, answer in zip(items, answers, strict=True):
                 if isinstance(answer, WindlassError):
                     errors[item.run_id] = answer
+                elif item.submission is not None and (keyed := self._keyed.get(item.submission.run_id)):
+                    keyed.run_id = item.run_id
+        self._keyed.clear()
         if errors:
             raise _refused(errors, total)
 

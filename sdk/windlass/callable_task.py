@@ -17,6 +17,7 @@ from windlass.task import Task, TaskSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from windlass.batch import KeyedRun
     from windlass.client import Windlass
     from windlass.context import Context
     from windlass.duration import Duration
@@ -158,7 +159,7 @@ class CallableTask(Task, Generic[OutT]):
     def _many_caller(self, timeout: Duration | None) -> Caller:
         return self._caller({"timeout": timeout} if timeout is not None else None)
 
-    def _ref(self, run_id: str) -> TaskRunRef[OutT]:
+    def _ref(self, run_id: str | KeyedRun) -> TaskRunRef[OutT]:
         app = self._app
         return TaskRunRef(app._session, app.runs, run_id, self.decode_output)  # noqa: SLF001 - half of the same thing
 

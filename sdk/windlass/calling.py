@@ -13,6 +13,7 @@ from windlass.batch import open_batch
 from windlass.context import current
 from windlass.duration import Duration, to_milliseconds
 from windlass.exceptions import InvalidInput, WindlassError
+from windlass.idempotency import Idempotency, read_idempotency
 from windlass.payload import check_size, write_metadata
 from windlass.priority import Priority
 from windlass.transport.call import Call, Pending
@@ -24,6 +25,7 @@ from windlass.waiting import aio_wait_for, wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from windlass.batch import KeyedRun
     from windlass.retry import RetryPolicy
     from windlass.transport.session import ClientSession
 
@@ -37,6 +39,9 @@ class SubmitOptions(TypedDict, total=False):
     delay: earliest start, as a duration from now.
     expires: ends the run CANCELLED when it has not started after this duration.
     queue: only workers that serve this queue get it.
+    idempotency_key: one run for all submits with this key in 24 hours: where one with the same content is
+        there, it is the one that this gives; with another content, AlreadyExists.
+    idempotency: the same, saying for how long, and what is to be found. Not together with the key alone.
     """
 
     additional_metadata: Mapping[str, Any] | None
@@ -45,6 +50,8 @@ class SubmitOptions(TypedDict, total=False):
     delay: Duration | None
     expires: Duration | None
     queue: str | None
+    idempotency_key: str | None
+    idempotency: Idempotency | None
 
 
 class RunOptions(SubmitOptions, total=False):
@@ -72,6 +79,8 @@ def read_options(
     delay: Duration | None = None,
     expires: Duration | None = None,
     queue: str | None = None,
+    idempotency_key: str | None = None,
+    idempotency: Idempotency | None = None,
     timeout: Duration | None = None,
 ) -> Request:
     """Check options. Raises InvalidInput naming the one that is wrong; TypeError for unknown ones."""
@@ -90,6 +99,8 @@ def read_options(
             fields["expires_ms"] = to_milliseconds(expires, "expires")
         if queue is not None:
             fields["queue"] = queue
+        if asked := read_idempotency(idempotency_key, idempotency):
+            fields["idempotency"] = asked
         if timeout is not None:
             seconds = to_milliseconds(timeout, "timeout") / 1000
     except (ValueError, AttributeError) as error:
@@ -160,7 +171,7 @@ class Caller:
         item = self._one(payload, asyncio.get_running_loop(), result=True)
         return self._decoded((await self._aio_wait([item], self._request.timeout))[0])
 
-    def submit(self, payload: bytes) -> str:
+    def submit(self, payload: bytes) -> str | KeyedRun:
         """Submit, wait until the engine has it, give the run's id; inside `app.batch()` do not wait."""
         batch = open_batch.get()
         if batch is not None and batch.session is self._session:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from windlass.client import Windlass
     from windlass.context import Context
     from windlass.duration import Duration
+    from windlass.idempotency import Idempotency
 
 P = ParamSpec("P")
 InT = TypeVar("InT")
@@ -63,6 +64,8 @@ class TaskOptions(TypedDict, total=False):
     concurrency: so many runs at a time, or as many per key as a ConcurrencyExpression says; a list has
         to be satisfied in full.
     rate_limits: units of limits that each attempt takes: all of them or none.
+    idempotency: an Idempotency with an expression that gives each run its key: one run for all submits with
+        one key.
     slot_cost: slots of a worker that one attempt occupies.
     executor: "async" for async functions, "thread" for the others.
     """
@@ -85,6 +88,7 @@ class TaskOptions(TypedDict, total=False):
     schedule_timeout: Duration | None
     concurrency: Concurrency | None
     rate_limits: Iterable[RateLimit]
+    idempotency: Idempotency | None
     slot_cost: int
     executor: Executor | None
 
@@ -224,6 +228,7 @@ def _settings(
     schedule_timeout: Duration | None = None,
     concurrency: Concurrency | None = None,
     rate_limits: Iterable[RateLimit] = (),
+    idempotency: Idempotency | None = None,
     slot_cost: int = 1,
     executor: Executor | None = None,
 ) -> Callable[[Callable[..., Any]], TaskSettings]:
@@ -267,6 +272,7 @@ def _settings(
             schedule_timeout=schedule_timeout,
             concurrency=keys,
             rate_limits=limits,
+            idempotency=idempotency,
             slot_cost=slot_cost,
             executor=executor,
         )

@@ -16,6 +16,7 @@ from windlass.waiting import aio_wait_for, wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from windlass.batch import KeyedRun
     from windlass.runs import RunsClient
     from windlass.status import RunStatus
     from windlass.transport.session import ClientSession
@@ -26,17 +27,19 @@ OutT = TypeVar("OutT", covariant=True)  # noqa: PLC0105 - exported under this na
 class WorkflowRunRef(Generic[OutT]):
     """A submitted run."""
 
-    def __init__(self, session: ClientSession, runs: RunsClient, run_id: str, decode: Callable[[bytes], OutT]) -> None:
-        """Point at `run_id`; `decode` reads its output."""
+    def __init__(
+        self, session: ClientSession, runs: RunsClient, run_id: str | KeyedRun, decode: Callable[[bytes], OutT]
+    ) -> None:
+        """Point at a run; `decode` reads its output."""
         self._session = session
         self._runs = runs
-        self._run_id = run_id
+        self._run = run_id
         self._decode = decode
         self._answer: Any = None
 
     @override
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._run_id}>"
+        return f"<{type(self).__name__} {self.id}>"
 
     @override
     def __eq__(self, other: object) -> bool:
@@ -44,25 +47,26 @@ class WorkflowRunRef(Generic[OutT]):
 
     @override
     def __hash__(self) -> int:
-        return hash(self._run_id)
+        return hash(self.id)
 
     @property
     def id(self) -> str:
-        """Id of the run, a UUIDv7."""
-        return self._run_id
+        """Id of the run, a UUIDv7. In a batch a run with an idempotency key may get another one at its end."""
+        run = self._run
+        return run if isinstance(run, str) else run.run_id
 
     @property
     def workflow_run_id(self) -> str:
         """Id of the run: the same as `id`."""
-        return self._run_id
+        return self.id
 
     def status(self) -> RunStatus:
         """Ask how it stands. Raises UnknownRun, ApiUnreachable."""
-        return self._runs.get_status(self._run_id)
+        return self._runs.get_status(self.id)
 
     async def aio_status(self) -> RunStatus:
         """Do as `status`."""
-        return await self._runs.aio_get_status(self._run_id)
+        return await self._runs.aio_get_status(self.id)
 
     def result(self, timeout: Duration | None = None) -> OutT:
         """Wait for its end and give its output.
@@ -92,14 +96,14 @@ class WorkflowRunRef(Generic[OutT]):
 
     def cancel(self, reason: str = "") -> bool:
         """Cancel it. Gives False where it had ended before."""
-        return self._runs.cancel(self._run_id, reason=reason)
+        return self._runs.cancel(self.id, reason=reason)
 
     async def aio_cancel(self, reason: str = "") -> bool:
         """Do as `cancel`."""
-        return await self._runs.aio_cancel(self._run_id, reason=reason)
+        return await self._runs.aio_cancel(self.id, reason=reason)
 
     def _watch(self, loop: asyncio.AbstractEventLoop | None) -> Pending:
-        item = Pending(self._run_id, Call(1, loop), 0, submission=None, definition=None, wants_result=True)
+        item = Pending(self.id, Call(1, loop), 0, submission=None, definition=None, wants_result=True)
         self._session.watch([item])
         return item
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from windlass.batch import KeyedRun
     from windlass.duration import Duration
     from windlass.run import RunState
     from windlass.transport.session import Api, ClientSession
@@ -135,7 +136,7 @@ class RunsClient:
         finally:
             self._session.post(watching.close)
 
-    def ref(self, run_id: str) -> WorkflowRunRef[Any]:
+    def ref(self, run_id: str | KeyedRun) -> WorkflowRunRef[Any]:
         """Point at a run that was submitted elsewhere, or earlier. Asks nobody."""
         return WorkflowRunRef(self._session, self, run_id, from_json)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from windlass.concurrency import ConcurrencyExpression
     from windlass.context import Context
+    from windlass.idempotency import Idempotency
     from windlass.rate_limit import RateLimit
     from windlass.v1 import workflow_pb2
 
@@ -52,6 +53,7 @@ class TaskSettings:
     schedule_timeout: Duration | None = None
     concurrency: Sequence[ConcurrencyExpression] = ()
     rate_limits: Sequence[RateLimit] = ()
+    idempotency: Idempotency | None = None
     slot_cost: int = 1
     executor: Executor | None = None
 
@@ -181,6 +183,7 @@ class Task:
             input_schema_json=schema,
             default_metadata_json=write_metadata(settings.default_additional_metadata),
             concurrency=[each.to_proto() for each in settings.concurrency if each.level == "workflow"],
+            idempotency=None if settings.idempotency is None else settings.idempotency.to_definition(),
         )
 
     def _check_settings(self) -> None:
@@ -198,6 +201,8 @@ class Task:
             soft_ms = _optional_ms(settings.soft_timeout, "soft_timeout")
             _optional_ms(settings.schedule_timeout, "schedule_timeout")
             Priority(settings.default_priority)
+            if settings.idempotency is not None:
+                settings.idempotency.to_definition()
         except (ValueError, TypeError) as error:
             raise self._refused(str(error)) from None
         if execution_ms and soft_ms >= execution_ms:

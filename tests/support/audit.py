@@ -51,6 +51,7 @@ def audit(s: Snapshot) -> Iterator[str]:
     """All that is wrong."""
     yield from _keys(s)
     yield from _runs(s)
+    yield from _idempotency_keys(s)
     yield from _flows(s)
     yield from _lanes(s)
     yield from _gates(s)
@@ -113,6 +114,26 @@ def _run(s: Snapshot, run: str, ended: set[str]) -> Iterator[str]:
         yield f"{run} is {phase.name}, and in the list of the scheduled: {run in s.zset(f'sx:{namespace}')}"
     if phase.terminal and f"wt:{run}" in s.values:
         yield f"{run} has ended and is still waited for"
+
+
+def _idempotency_keys(s: Snapshot) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for name, (key,) in s.keys_of("idempotency").items():
+        run, _content, *lasting = s.values[name].decode().split(" ")
+        of_run = s.hash(f"r:{run}")
+        owners[key] = run
+        if bool(lasting) != (name not in s.mortal):
+            yield f"key {name} counts until its run's end: {bool(lasting)}, and has a time to live: {name in s.mortal}"
+        if lasting and (of_run.get("ik", b"").decode(), "ic" in of_run) != (key, True):
+            yield f"{run} has idempotency key {key}, and does not know it"
+        if not lasting and of_run and "ik" in of_run and of_run["ik"].decode() != key:
+            yield f"{run} has idempotency key {key}, and believes that it is {of_run['ik'].decode()}"
+    for name, (run,) in s.keys_of("run").items():
+        fields = s.hash(name)
+        # One that was replaced has been told to end.
+        lives = "ic" in fields and "cx" not in fields and not Phase(fields["ph"].decode()).terminal
+        if lives and owners.get(fields["ik"].decode()) != run:
+            yield f"{run} has not ended, and its idempotency key is not its own"
 
 
 def _flows(s: Snapshot) -> Iterator[str]:

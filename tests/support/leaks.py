@@ -24,6 +24,7 @@ _LIVES: Final = {family.name: family.lives for family in FAMILIES}
 _OF_WORKERS: Final = frozenset({"worker"})
 _OF_GROUPS: Final = frozenset({"group", "group_tasks", "group_workers", "free"})
 _OF_ANY_WORKER: Final = frozenset({"workers", "sessions", "groups"})
+_OF_THEIR_TIME: Final = frozenset({"idempotency"})
 _OF_PROCESSES: Final = frozenset({"inbox", "outbox"})
 
 SETTLE_SECONDS: Final = 5.0
@@ -54,6 +55,8 @@ def leaked_keys(store: StoreKeys) -> list[str]:
             return bool(workers)
         if key.family in _OF_PROCESSES:
             return key.parts["inc"] in alive
+        if key.family in _OF_THEIR_TIME:
+            return bool(store.redis.pttl(key.name) > 0)
         return _LIVES[key.family] in STAYS
 
     return [key.name for key in store.all() if not may_stay(key)]

@@ -26,7 +26,7 @@ local READ = {
 local all = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind = redis.call('TYPE', key).ok
-  all[#all + 1] = { key, kind, READ[kind](key) }
+  all[#all + 1] = { key, kind, READ[kind](key), redis.call('PTTL', key) > 0 }
 end
 local stamp = redis.call('TIME')
 return cmsgpack.pack({ stamp[1] * 1000 + math.floor(stamp[2] / 1000), all })
@@ -49,13 +49,14 @@ def family_of(key: str) -> tuple[Family, tuple[str, ...]] | None:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Keys without their prefix. `families` has the parts of each key's name."""
+    """Keys without their prefix. `families` has the parts of each key's name, `mortal` keys have a time to live."""
 
     now_ms: int
     kinds: dict[str, str]
     values: dict[str, Any]
     families: dict[str, dict[str, tuple[str, ...]]]
     strangers: list[str]
+    mortal: set[str]
     _read: dict[str, Any] = field(default_factory=dict)
 
     def hash(self, key: str) -> dict[str, bytes]:
@@ -96,12 +97,14 @@ async def take(shard: Shard) -> Snapshot:
     """Reads it all at once."""
     now_ms, entries = unpack(await shard.redis.eval(_DUMP, 0))
     prefix = shard.keys.prefix
-    found = Snapshot(now_ms, {}, {}, {}, [])
-    for key, kind, value in entries:
+    found = Snapshot(now_ms, {}, {}, {}, [], set())
+    for key, kind, value, is_mortal in entries:
         full = key.decode()
         name = full.removeprefix(prefix)
         found.kinds[name] = kind.decode()
         found.values[name] = value
+        if is_mortal:
+            found.mortal.add(name)
         family = family_of(name) if full.startswith(prefix) else None
         if family is None:
             found.strangers.append(full)

@@ -146,6 +146,9 @@ def run_task(
     queue: Annotated[str | None, typer.Option(help="[default: the task's]")] = None,
     priority: Annotated[str, typer.Option(help="low, medium, high, critical. [default: the task's]")] = "",
     metadata: Annotated[str, typer.Option(metavar="JSON", help="An object; `@file`, `-`: stdin.")] = "",
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="One run for all that are submitted with it in 24 hours.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Submit one run of a task by name."""
@@ -158,7 +161,13 @@ def run_task(
         priority=priority,
         retries=retries,
         wait=wait,
-        options={"timeout": timeout, "delay": delay, "expires": expires, "queue": queue},
+        options={
+            "timeout": timeout,
+            "delay": delay,
+            "expires": expires,
+            "queue": queue,
+            "idempotency_key": idempotency_key,
+        },
     ).run(as_json=as_json)
 
 

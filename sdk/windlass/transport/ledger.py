@@ -263,6 +263,8 @@ class Ledger:
         for item, outcome in zip(sent.items, outcomes, strict=False):
             if not outcome.HasField("error"):
                 item.accept()
+                if outcome.duplicate and outcome.run_id != item.run_id:
+                    self._follow(item, outcome.run_id)
                 if not item.wants_result:
                     self._answer(item, None)
                 continue
@@ -271,6 +273,14 @@ class Ledger:
                 self._try_later([item], error.retry_after)
             else:
                 self._refuse(item, error)
+
+    def _follow(self, item: Pending, run_id: str) -> None:
+        """Go over to the run that has the item's idempotency key."""
+        wanted = item.wants_result and not item.answered and not item.call.abandoned
+        self._unwatch(item)
+        item.run_id = run_id
+        if wanted:
+            self.watch(item)
 
     def _on_registered(self, request_id: int, answer: run_service_pb2.SessionRegistered) -> None:
         sent = self._in_flight.pop(request_id, None)

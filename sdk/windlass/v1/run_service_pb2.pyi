@@ -96,9 +96,11 @@ class SubmitOutcome(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     DUPLICATE_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
-    """The run's id."""
+    """The run's id: another one than was asked for where that run has the submission's idempotency key."""
     duplicate: _builtins.bool
-    """It had been accepted before, under the same id and with the same content."""
+    """It had been accepted before, under the same id and with the same content, or under the same
+    idempotency key.
+    """
     @_builtins.property
     def error(self) -> _error_pb2.ErrorDetail:
         """Set where it was refused; nothing is stored then."""
@@ -670,7 +672,9 @@ class SessionSubmit(_message.Message):
     RUNS_FIELD_NUMBER: _builtins.int
     SUBSCRIBE_FIELD_NUMBER: _builtins.int
     subscribe: _builtins.bool
-    """Tell the end of all of them on this stream, as if subscribed to."""
+    """Tell the end of all of them on this stream, as if subscribed to. To another run, which has the
+    idempotency key of one of them, the client subscribes by itself.
+    """
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunSubmission]:
         """1 to 1,000."""

@@ -137,11 +137,16 @@ class ClientSession:
             refused = [run_service_pb2.SubmitOutcome(run_id=r.run_id, error=to_detail(error)) for r in submit.runs]
             self._answer(request_id=request_id, submitted=run_service_pb2.SubmitRunsResponse(outcomes=refused))
             return
-        watch = self._watch if submit.subscribe else None
-        outcomes = await self._submits.submit(self._namespace, submit.runs, watch=watch)
-        for outcome in outcomes:
-            if outcome.HasField("error"):
-                self._unwatch(outcome.run_id)
+        begun: list[str] = []
+
+        def watch(run_id: str) -> None:
+            begun.append(run_id)
+            self._watch(run_id)
+
+        outcomes = await self._submits.submit(self._namespace, submit.runs, watch=watch if submit.subscribe else None)
+        if begun and any(outcome.duplicate or outcome.HasField("error") for outcome in outcomes):
+            for run_id in {*begun} - {outcome.run_id for outcome in outcomes if not outcome.HasField("error")}:
+                self._unwatch(run_id)
         submitted = run_service_pb2.SubmitRunsResponse(outcomes=outcomes)
         self._answer(request_id=request_id, submitted=submitted)
 

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from windlass.v1 import run_service_pb2
+from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import (
+    AlreadyExists,
     EngineError,
     InvalidField,
     RunIdTaken,
@@ -23,7 +24,7 @@ from windlass_core.metrics import Metrics
 from windlass_core.pump import Backoff, Hold, Pump
 from windlass_core.randomness import mint_ids
 from windlass_core.rpc.status import to_detail
-from windlass_core.store.runs import EAGER_RUNS, Submission
+from windlass_core.store.runs import EAGER_RUNS, KeyHolder, Submission, Verdict
 from windlass_core.store.shard import Shard
 from windlass_core.submission import check_submission
 
@@ -89,7 +90,8 @@ class Submits:
         """Stores each, or says why not.
 
         With `watch` this process's outbox is told of the ends; it is called with the id of each run
-        before that is stored: an end may be told before this has returned.
+        before that is stored: an end may be told before this has returned. Of a run that was not
+        stored, as another one has its idempotency key, no end is told.
 
         Raises InvalidField for an empty or too long list, StoreUnavailable.
         """
@@ -159,7 +161,7 @@ class Submits:
                 if not ticket.done.done():
                     ticket.done.set_result(None)
 
-    async def _store(self, namespace: str, runs: list[Submission], give_up: float) -> dict[int, str]:
+    async def _store(self, namespace: str, runs: list[Submission], give_up: float) -> dict[int, Verdict]:
         """Tries until then, at least once: the run ids make repeating safe."""
         leases = mint_ids(len(runs)) if len(runs) <= EAGER_RUNS else []
         backoff = Backoff()
@@ -177,13 +179,13 @@ class Submits:
                 return verdicts
 
 
-def _fill_in(tickets: list[_Ticket], verdicts: dict[int, str]) -> None:
+def _fill_in(tickets: list[_Ticket], verdicts: dict[int, Verdict]) -> None:
     """Puts the verdicts, by place among all runs of the tickets, into the outcomes."""
     if not verdicts:
         return
     at = 0
     for ticket in tickets:
-        for place in ticket.places:
+        for run, place in zip(ticket.runs, ticket.places, strict=True):
             outcome = ticket.outcomes[place]
             match verdicts.get(at):
                 case "duplicate":
@@ -192,6 +194,16 @@ def _fill_in(tickets: list[_Ticket], verdicts: dict[int, str]) -> None:
                     field = f"runs[{place}].run_id"
                     taken = RunIdTaken(f"{field}: {outcome.run_id} belongs to a run with another content", field)
                     outcome.error.CopyFrom(to_detail(taken))
-                case _:
+                case KeyHolder(holder, refused=False):
+                    outcome.run_id, outcome.duplicate = holder, True
+                case KeyHolder(holder):
+                    outcome.error.CopyFrom(to_detail(_key_taken(run, holder, f"runs[{place}].spec.idempotency.key")))
+                case None:
                     pass
             at += 1
+
+
+def _key_taken(run: Submission, holder: str, field: str) -> AlreadyExists:
+    asked = run_pb2.RunSpec.FromString(run.spec).idempotency
+    what = "" if asked.on_conflict == workflow_pb2.IDEMPOTENCY_CONFLICT_REJECT else " with another content"
+    return AlreadyExists(f"{field}: {asked.key!r} is the key of run {holder}{what}", field)

@@ -13,6 +13,7 @@ from windlass.v1 import run_pb2, run_service_pb2
 from windlass_core.domain.definition import Definition, check_duration, check_level, check_policy
 from windlass_core.domain.errors import InvalidField, TooLarge
 from windlass_core.domain.expression import Scope
+from windlass_core.domain.idempotency import claim_of
 from windlass_core.domain.limits import MAX_METADATA_BYTES, MAX_MOMENT_MS, MAX_NAME_LENGTH, MAX_PAYLOAD_BYTES
 from windlass_core.domain.names import check_name, check_run_id, flow_name, mint_run_id
 from windlass_core.domain.placement import NO_HOME, PLAIN, Demand, Home, check_run_demand
@@ -62,6 +63,10 @@ def check_submission(
     if spec.parent_task_run_id:
         check_run_id(spec.parent_task_run_id, f"{path}.spec.parent_task_run_id")
     _check_lengths(spec, path)
+    more: dict[str, Any] = {}
+    if definition.keyed is not None or spec.HasField("idempotency"):
+        spec = _with_key(spec, definition, Scope(given, metadata), f"{path}.spec.idempotency")
+        more |= _claim(spec, submission.spec.metadata_json, given, f"{namespace}|{definition.name}", path)
     serialized = spec.SerializeToString()
     if len(serialized) > _MAX_SPEC_BYTES:
         # Fields that this engine does not know are kept: they count too.
@@ -70,7 +75,6 @@ def check_submission(
             f"{path}.spec",
             _MAX_SPEC_BYTES,
         )
-    more: dict[str, Any] = {}
     if definition.gates is not None:
         scope = Scope(given, metadata)
         if gates := definition.gates.of_run(namespace, scope, limits, f"{path}.spec"):
@@ -126,6 +130,26 @@ def _demand_of(spec: run_pb2.RunSpec, definition: Definition, home: Home, path: 
         return definition.demand
     demand = check_run_demand(spec.placement, definition.demand, home, f"{path}.spec.placement")
     return PLAIN if demand.is_plain else demand
+
+
+def _with_key(spec: run_pb2.RunSpec, definition: Definition, scope: Scope, field: str) -> run_pb2.RunSpec:
+    """The spec with the key that the definition gives it where it has none of its own."""
+    if definition.keyed is None or spec.HasField("idempotency"):
+        return spec
+    asked = definition.keyed.key_of(scope, field)
+    if asked is None:
+        return spec
+    keyed = run_pb2.RunSpec()
+    keyed.CopyFrom(spec)
+    keyed.idempotency.CopyFrom(asked)
+    return keyed
+
+
+def _claim(spec: run_pb2.RunSpec, own_metadata: bytes, given: Any, prefix: str, path: str) -> dict[str, Any]:
+    if not spec.HasField("idempotency"):
+        return {}
+    metadata = from_json(own_metadata or b"{}")
+    return {"i": claim_of(spec.idempotency, spec, given, metadata, prefix, f"{path}.spec.idempotency")}
 
 
 def _check_input(text: bytes, field: str) -> Any:

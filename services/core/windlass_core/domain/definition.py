@@ -10,6 +10,7 @@ from pydantic_core import from_json
 from windlass.v1 import workflow_pb2
 from windlass_core.domain.errors import InvalidField
 from windlass_core.domain.gates import Gates, check_gates
+from windlass_core.domain.idempotency import KeyedRuns, check_keyed_runs
 from windlass_core.domain.levels import DEFAULT_LEVEL, LEVELS
 from windlass_core.domain.limits import MAX_ATTEMPTS, MAX_DURATION_MS, MAX_METADATA_BYTES
 from windlass_core.domain.names import DEFAULT_QUEUE, check_name
@@ -24,7 +25,7 @@ _MAX_COEFFICIENT = 1_000.0
 class Definition:
     """A checked version of a workflow of one task. Durations in milliseconds, 0: no limit.
 
-    `gates` are what its runs have to pass, None where that is nothing.
+    `gates` are what its runs have to pass, `keyed` how they get idempotency keys; None where that is nothing.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Definition:
     demand: Demand = PLAIN
     # A workflow_pb2.Sticky: how its runs' sticky children are bound to its worker.
     sticky: int = workflow_pb2.STICKY_UNSPECIFIED
+    keyed: KeyedRuns | None = None
 
 
 def version_of(message: workflow_pb2.WorkflowDefinition) -> str:
@@ -91,6 +93,7 @@ def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> De
         gates=check_gates(message, field),
         demand=check_task_demand(task, path),
         sticky=check_sticky(message.sticky, f"{field}.sticky"),
+        keyed=check_keyed_runs(message, field),
     )
 
 

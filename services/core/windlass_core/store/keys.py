@@ -33,6 +33,7 @@ FAMILIES = (
     Family("runs_by_time", "ix:{ns}", "zset", "run → accepted, ms", "runs' retention"),
     Family("failed_by_time", "fx:{ns}", "zset", "failed run → ended, ms", "runs' retention"),
     Family("scheduled", "sx:{ns}", "zset", "scheduled run that is still to come → its time, ms", "until its time"),
+    Family("idempotency", "ik:{key}", "string", "run and digest of its content", "a window, or with its run"),
     Family("done", "done", "list", "ended runs as `ms run`, oldest first", "runs' retention"),
     # Queues
     Family("lane", "q:{lane}", "zset", "ready run → ready since, ms", "while not empty"),
@@ -109,6 +110,8 @@ RUN_FIELDS = {
     "cx": "cancelling was asked for: the reason",
     "pa": "parent run",
     "rp": "how often it was replayed",
+    "ik": "its idempotency key",
+    "ic": "digest of its content, where that key counts until its end",
     "cr": "crashes charged",
     "lo": "losses not charged",
     "is": "set where the next attempt is to be alone in its process",

@@ -37,6 +37,16 @@ class Submission(NamedTuple):
     more: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """The run that has the idempotency key of a submit; `refused` where the submit is not meant to find one."""
+
+    run_id: str
+    refused: bool
+
+
+#: What became of a submit that stored nothing.
+Verdict: TypeAlias = Literal["duplicate", "taken"] | KeyHolder
 Reported: TypeAlias = Literal["recorded", "duplicate", "lease_lost"]
 FailureVerdict: TypeAlias = Literal["retry", "dead", "release", "crash", "among"]
 
@@ -127,14 +137,14 @@ class Runs:
 
     async def submit(
         self, namespace: str, inc: str, leases: list[str], runs: list[Submission]
-    ) -> tuple[int, dict[int, str]]:
+    ) -> tuple[int, dict[int, Verdict]]:
         """Stores runs; up to EAGER_RUNS leases let small batches start at once.
 
         Returns the definitions' epoch, and by place (from 0) `duplicate` or `taken` for those that
-        were there before.
+        were there before, and who has the key of those whose idempotency key is another run's.
         """
         epoch, told = await self._scripts.step("run_submit", (namespace, inc, leases, runs))
-        verdicts = {int(place) - 1: verdict.decode() for place, verdict in _pairs(told)}
+        verdicts = {int(place) - 1: _to_verdict(verdict) for place, verdict in _pairs(told)}
         return epoch, verdicts
 
     async def watch(self, namespace: str, inc: str, run_ids: list[str]) -> list[str]:
@@ -174,7 +184,8 @@ class Runs:
     async def replay(self, namespace: str, run_ids: list[str], *, only_failed: bool = False) -> list[str]:
         """Makes ended runs ready again.
 
-        Returns for each run `replayed`, `already`, `not_ended`, `not_failed` or `unknown`. Raises StoreFull.
+        Returns for each run `replayed`, `already`, `not_ended`, `not_failed`, `key_taken` or `unknown`.
+        Raises StoreFull.
         """
         outcomes = await self._scripts.call("run_replay", (namespace, only_failed, run_ids))
         return [outcome.decode() for outcome in outcomes]
@@ -286,6 +297,13 @@ class Runs:
             if rest or len(pairs) < count:
                 return rest
             skip += count
+
+
+def _to_verdict(told: Any) -> Verdict:
+    if isinstance(told, list):
+        tag, run_id = told
+        return KeyHolder(run_id.decode(), refused=tag == b"conflict")
+    return "duplicate" if told == b"duplicate" else "taken"
 
 
 def _pairs(told: Any) -> list[tuple[Any, Any]]:

@@ -1,5 +1,5 @@
--- Accepting runs, whoever submits them. What became ready is gathered: the caller queues it with
--- push_gathered, and ends with flush_finished. Needs `wake`, `lanes`, `flows`, `finish` and `watch`.
+-- Accepting one run, whoever submits it. What became ready is gathered: the caller queues it with
+-- push_gathered, and ends with flush_finished. Needs `wake`, `lanes`, `flows` and `finish`.
 
 -- Runs of one batch have one time; parts of a millisecond, the finest that a score has, keep their order
 -- in the lane. Each takes the store longer than such a part: the next batch comes after all of them.
@@ -58,16 +58,6 @@ local function accept(
   times[#times + 1] = run
 end
 
-local function known_already(place, run, spec, flow, inc, wait)
-  local known = call('HMGET', K.run(run), 'b', 'f')
-  if known[1] == spec and known[2] == flow then
-    verdicts[place] = 'duplicate'
-    if wait then watch(run, inc) end
-  else
-    verdicts[place] = 'taken'
-  end
-end
-
 local function accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
   call('HSET', K.run(run), 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now, 'pa', parent)
   if gates then call('HSET', K.run(run), 'g', gates) end
@@ -83,38 +73,4 @@ local function accept_again(item)
   local gates = more and more.g and cmsgpack.pack(more.g)
   if gates then level = first_place(level, gates) end
   accept(1, run, spec, flow, level, version, delay, expires, timeout, '', false, parent, trace, false, gates, more)
-end
-
--- runs: as run_submit takes them, of one namespace. Returns { place → 'duplicate' | 'taken' }, places from
--- 1, and how many are ready at once.
-local function accept_runs(namespace, inc, runs)
-  verdicts, times, ready = {}, {}, 0
-  -- Nearly always all of them are new, which one call tells.
-  local keys, all_new = {}, true
-  for place, item in ipairs(runs) do keys[place] = K.run(item[1]) end
-  if #keys > 0 then all_new = call('EXISTS', unpack(keys)) == 0 end
-  local seen = {}
-  for place, item in ipairs(runs) do
-    local run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace, more = unpack(item)
-    local has_parent, reason = look_at_parent(namespace, parent)
-    local gates = more and more.g and cmsgpack.pack(more.g)
-    if gates then level = first_place(level, gates) end
-    if more and more.p then demanded[flow] = more.p end
-    if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
-      known_already(place, run, spec, flow, inc, wait)
-    elseif reason then
-      accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
-    else
-      accept(
-        place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates,
-        more
-      )
-    end
-    seen[run] = true
-  end
-  for first = 1, #times, 1000 do
-    call('ZADD', K.runs_by_time(namespace), unpack(times, first, math.min(first + 999, #times)))
-  end
-  count_gathered()
-  return verdicts, ready
 end

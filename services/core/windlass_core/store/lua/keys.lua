@@ -10,6 +10,7 @@ function K.log(run) return P .. 'log:' .. run end
 function K.runs_by_time(ns) return P .. 'ix:' .. ns end
 function K.failed_by_time(ns) return P .. 'fx:' .. ns end
 function K.scheduled(ns) return P .. 'sx:' .. ns end
+function K.idempotency(key) return P .. 'ik:' .. key end
 function K.done() return P .. 'done' end
 function K.lane(lane) return P .. 'q:' .. lane end
 function K.lane_meta(lane) return P .. 'm:' .. lane end

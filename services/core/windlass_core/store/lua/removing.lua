@@ -1,11 +1,13 @@
--- Deleting an ended run with all that belongs to it. Needs `lanes` and `flows`; its caller counts the flows
--- with count_gathered. Its entry in the list of the ended may stay: by then it is nobody's.
-local function remove(run, flow, parent)
+-- Deleting an ended run with all that belongs to it. Needs `lanes`, `flows` and `idempotency`; its caller
+-- counts the flows with count_gathered. Its entry in the list of the ended may stay: by then it is nobody's.
+-- key: the idempotency key that goes with it, if any.
+local function remove(run, flow, parent, key)
   local namespace = namespace_of(flow)
   call('ZREM', K.runs_by_time(namespace), run)
   call('ZREM', K.failed_by_time(namespace), run)
   -- Of many children the server frees the memory later.
   call('UNLINK', K.run(run), K.failures(run), K.waiters(run), K.followers(run), K.children(run), K.log(run))
   if parent then call('SREM', K.children(parent), run) end
+  if key then free_key(run, key) end
   gather_kept(flow, -1)
 end

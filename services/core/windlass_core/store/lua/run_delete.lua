@@ -10,17 +10,18 @@
 --!include lanes
 --!include demand
 --!include flows
+--!include idempotency
 --!include removing
 local namespace, runs = unpack(cmsgpack.unpack(ARGV[1]))
 local outcomes = {}
 for place, run in ipairs(runs) do
-  local flow, phase, parent = unpack(call('HMGET', K.run(run), 'f', 'ph', 'pa'))
+  local flow, phase, parent, key = unpack(call('HMGET', K.run(run), 'f', 'ph', 'pa', 'ik'))
   if not flow or namespace_of(flow) ~= namespace then
     outcomes[place] = 'unknown'
   elseif phase ~= PHASE.FAILED then
     outcomes[place] = 'not_failed'
   else
-    remove(run, flow, parent)
+    remove(run, flow, parent, key)
     outcomes[place] = 'deleted'
   end
 end

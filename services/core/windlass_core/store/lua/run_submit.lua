@@ -4,9 +4,11 @@
 -- ARGV:    1 msgpack: { namespace, api incarnation, leases (32 or fewer),
 --            runs: { run, spec, flow, level, version, delay ms, expires ms, execution timeout ms,
 --                    wait (bool), parent or '', traceparent or '', more or nil } }; more holds what
---                    few runs have, by name: g: gates; at: start at this time, ms
--- Returns: msgpack: { { epoch, { place → 'duplicate' | 'taken' } }, traced }, places from 1
--- Invariants: a run that exists is not changed, only waited for; not allowed when memory is full.
+--                    few runs have, by name: g: gates; at: start at this time, ms; i: its claim to an
+--                    idempotency key, see claiming.lua
+-- Returns: msgpack: { { epoch, { place → what accept_runs says } }, traced }, places from 1
+-- Invariants: a run that exists is not changed, only waited for; one run at a time has a key; not
+--            allowed when memory is full.
 -- Cost:    O(log n) per run
 --!include keys
 --!include time
@@ -23,7 +25,11 @@
 --!include choosing
 --!include match
 --!include watch
+--!include cancelling
+--!include idempotency
+--!include claiming
 --!include accepting
+--!include accepting_batch
 local namespace, inc, leases, runs = unpack(cmsgpack.unpack(ARGV[1]))
 local outcomes, waiting = accept_runs(namespace, inc, runs)
 match_now(push_gathered(), waiting <= #leases and leases or {})

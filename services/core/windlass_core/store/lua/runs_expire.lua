@@ -11,6 +11,7 @@
 --!include lanes
 --!include demand
 --!include flows
+--!include idempotency
 --!include removing
 local retention, most = unpack(cmsgpack.unpack(ARGV[1]))
 local passed, deleted = 0, 0
@@ -18,10 +19,11 @@ for _, entry in ipairs(call('LRANGE', K.done(), 0, most - 1)) do
   local ended, run = string.match(entry, '^(%d+) (.*)$')
   if tonumber(ended) > now - retention then break end
   passed = passed + 1
-  local flow, parent, last_end = unpack(call('HMGET', K.run(run), 'f', 'pa', 'd'))
+  local flow, parent, last_end, key, until_ended = unpack(call('HMGET', K.run(run), 'f', 'pa', 'd', 'ik', 'ic'))
   -- One that was replayed has a later end, or none yet.
   if flow and last_end == ended then
-    remove(run, flow, parent)
+    -- A key that has a window counts as long as that.
+    remove(run, flow, parent, until_ended and key)
     deleted = deleted + 1
   end
 end

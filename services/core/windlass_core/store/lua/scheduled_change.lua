@@ -13,7 +13,6 @@
 --!include flows
 --!include telling
 --!include finish
---!include watch
 --!include accepting
 local namespace, before, item = unpack(cmsgpack.unpack(ARGV[1]))
 local run = item[1]
