@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.support.audit_gates import audit_gates, parts_of
 from tests.support.demands import Demanded, demand_of, places_of, pool_of, satisfies
 from windlass_core.domain.levels import LEVELS
 from windlass_core.domain.phase import TRANSITIONS, Phase
@@ -54,7 +55,7 @@ def audit(s: Snapshot) -> Iterator[str]:
     yield from _idempotency_keys(s)
     yield from _flows(s)
     yield from _lanes(s)
-    yield from _gates(s)
+    yield from audit_gates(s)
     yield from _workers(s)
     yield from _timers(s)
 
@@ -228,20 +229,6 @@ def _lane(s: Snapshot, lane: str) -> Iterator[str]:
             yield f"lane {lane} has runs that group {group} does not see"
 
 
-def parts_of(lane: str) -> tuple[str, str, str]:
-    """Flow and level of a lane, and its gates' digest with the sign before it."""
-    flow, _, place = lane.rpartition("/")
-    return flow, place[0], place[1:]
-
-
-def _gates(s: Snapshot) -> Iterator[str]:
-    shut = {gate for key in s.keys_of("paused") for gate in s.set(key)}
-    opening = {member.partition(":")[2] for member in s.zset("T") if member.startswith("open:")}
-    for key, (gate,) in s.keys_of("parked").items():
-        if gate not in shut | opening:
-            yield f"lanes are parked at {gate}, and nothing will bring them back: {sorted(s.zset(key))}"
-
-
 def _workers(s: Snapshot) -> Iterator[str]:
     groups = {parts[0] for parts in s.keys_of("group").values()}
     for family in ("attempts", "slots"):
@@ -317,6 +304,6 @@ def _timers(s: Snapshot) -> Iterator[str]:
             wanted.add(f"start:{run}")
         if "x" in fields and phase in _HELD:
             wanted.add(f"stop:{run}:{fields['L'].decode()}")
-    kept = {member for member in timers if not re.match(r"kids:|join:|open:|room:", member)}
+    kept = {member for member in timers if not re.match(r"kids:|join:|open:|room:|crowd:", member)}
     yield from (f"timer {member} is missing" for member in wanted - kept)
     yield from (f"timer {member} is left" for member in kept - wanted)

@@ -37,6 +37,11 @@ def flow_of(task: str = "t", queue: str = "default", namespace: str = NAMESPACE,
     return flow_name(namespace, queue, task, demand.name())
 
 
+def permit(value: str = "k", most: int = 1, strategy: str = "rr", level: str = "t", place: int = 0) -> list[Any]:
+    """A gate: a permit of a key. `place` is that of its expression in the definition of the task `t`."""
+    return ["c", f"{NAMESPACE}|t|{level}{place}|{value}", most, strategy, level]
+
+
 class World:
     """One shard. Runs get rising ids, so that those of one millisecond keep their order."""
 
@@ -88,10 +93,12 @@ class World:
         spec: bytes = b"spec",
         trace: str = "",
         leases: int = 0,
+        gates: Sequence[list[Any]] = (),
         demand: Demand = PLAIN,
         more: dict[str, Any] | None = None,
     ) -> list[str]:
         """Submits runs alike and gives their ids. `api` waits for them; `leases` match at once."""
+        more = {**(more or {}), "g": list(gates)} if gates else more
         runs = list(ids) if ids is not None else self.mint(count)
         flow = flow_of(task, queue, namespace, demand)
         if demand != PLAIN:

@@ -45,6 +45,9 @@ FAMILIES = (
     Family("flow_groups", "fg:{flow}", "set", "groups that serve the flow", "with the flow, or the groups"),
     # Gates
     Family("parked", "gw:{gate}", "zset", "lane parked there → since, ms", "while any"),
+    Family("permits", "c:{key}", "zset", "run that holds a permit of the key → since, ms", "while any"),
+    Family("contenders", "cu:{key}", "zset", "run that is queued or holds one → ready since, ms", "while any"),
+    Family("max_runs", "cm:{ns}", "hash", "ns|workflow|place of a key → its newest run's max_runs", "always"),
     Family("paused", "pz:{ns}", "set", "gates of paused workflows and queues", "until resumed"),
     Family("demand", "de:{flow}", "string", "what it asks of a worker, msgpack", "with the flow, where it has any"),
     # Workers
@@ -184,6 +187,7 @@ TIMER_KINDS = {
     "stop:RUN:LEASE": "the worker was to have stopped it by now",
     "kids:RUN": "its children are to be cancelled",
     "join:GROUP": "it has flows yet to know",
+    "crowd:KEY": "the oldest that contend for it are to be cancelled",
     "open:GATE": "lanes that are parked there are to come back",
     "crons:": "the first cron is due",
     "room:GROUP": "a run that is too costly for its free workers has waited for long",

@@ -1,5 +1,5 @@
 -- Accepting one run, whoever submits it. What became ready is gathered: the caller queues it with
--- push_gathered, and ends with flush_finished. Needs `wake`, `lanes`, `flows` and `finish`.
+-- queue_gathered, and ends with flush_finished. Needs `flows` and `crowding`.
 
 -- Runs of one batch have one time; parts of a millisecond, the finest that a score has, keep their order
 -- in the lane. Each takes the store longer than such a part: the next batch comes after all of them.
@@ -17,6 +17,12 @@ local function look_at_parent(namespace, parent)
   return true, f[2]
 end
 
+-- Where in its flow a run with gates waits for its first start.
+local function place_before(level, gates)
+  learn_max_runs(gates)
+  return first_place(level, cmsgpack.pack(gates))
+end
+
 local function accept(
   place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates, more
 )
@@ -28,7 +34,7 @@ local function accept(
   if timeout > 0 then set('x', timeout) end
   if wait then set('w', inc) end
   if trace ~= '' then set('tp', trace) end
-  if gates then set('g', gates) end
+  if gates then set('g', cmsgpack.pack(gates)) end
   if parent ~= '' then
     set('pa', parent)
     if has_parent then call('SADD', K.children(parent), run) end
@@ -46,6 +52,7 @@ local function accept(
   else
     set('ph', PHASE.READY)
     gather_ready(flow, level, run, exactly + place / PARTS)
+    if gates then join_crowd(run, level, gates, exactly + place / PARTS) end
     ready = ready + 1
   end
   if expires > 0 then
@@ -59,8 +66,9 @@ local function accept(
 end
 
 local function accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
-  call('HSET', K.run(run), 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now, 'pa', parent)
-  if gates then call('HSET', K.run(run), 'g', gates) end
+  call('HSET', K.run(run), 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now)
+  if parent ~= '' then call('HSET', K.run(run), 'pa', parent) end
+  if gates then call('HSET', K.run(run), 'g', cmsgpack.pack(gates)) end
   finish(run, { f = flow, w = wait and inc }, PHASE.CANCELLED, nil, reason)
   gather_kept(flow, 1)
   times[#times + 1] = now
@@ -70,7 +78,7 @@ end
 -- Accepts a run once more that is there, and that nobody has queued yet.
 local function accept_again(item)
   local run, spec, flow, level, version, delay, expires, timeout, _, parent, trace, more = unpack(item)
-  local gates = more and more.g and cmsgpack.pack(more.g)
-  if gates then level = first_place(level, gates) end
+  local gates = more and more.g
+  if gates then level = place_before(level, gates) end
   accept(1, run, spec, flow, level, version, delay, expires, timeout, '', false, parent, trace, false, gates, more)
 end

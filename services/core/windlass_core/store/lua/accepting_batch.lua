@@ -24,8 +24,7 @@ local function accept_runs(namespace, inc, runs)
     local run, spec, flow, level, version, delay, expires, timeout, wait, parent, trace, more = unpack(item)
     local claim = more and more.i
     local has_parent, reason = look_at_parent(namespace, parent)
-    local gates = more and more.g and cmsgpack.pack(more.g)
-    if gates then level = first_place(level, gates) end
+    local gates = more and more.g
     if more and more.p then demanded[flow] = more.p end
     if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
       known_already(place, run, spec, flow, inc, wait)
@@ -33,6 +32,11 @@ local function accept_runs(namespace, inc, runs)
       verdicts[place] = contest(run, claim)
     end
     if not verdicts[place] then
+      if gates then
+        level = place_before(level, gates)
+        -- What comes later is decided on then.
+        if delay == 0 and (more.at or 0) <= now then reason = reason or refusal(gates) end
+      end
       if reason then
         accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
       else

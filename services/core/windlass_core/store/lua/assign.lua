@@ -10,6 +10,7 @@
 --!include wake
 --!include lanes
 --!include gates
+--!include permits
 --!include demand
 --!include slots
 --!include telling
@@ -17,15 +18,18 @@
 --!include describe
 --!include traced
 --!include choosing
+--!include passing
 --!include match
 local leases = cmsgpack.unpack(ARGV[1])
 local given, more = 0, false
 for _, group in ipairs(call('SRANDMEMBER', K.dirty(), 50)) do
   local count, unfinished = match(group, leases)
   given = given + count
+  woken[group] = nil
   if unfinished then more = true else call('SREM', K.dirty(), group) end
   if #leases == 0 then break end
 end
+mark_woken()
 if call('EXISTS', K.dirty()) == 1 then more = true end
 local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
 return cmsgpack.pack({ { given, more, tonumber(head[2] or 0), now }, traced })

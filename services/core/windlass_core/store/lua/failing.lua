@@ -11,7 +11,13 @@ end
 local function requeue(run, r)
   call('HSET', K.run(run), 'ph', PHASE.READY)
   -- A clock may have stepped back.
-  gather_ready(r.f, r.p, run, math.min(tonumber(r.t or r.c), now))
+  local since = math.min(tonumber(r.t or r.c), now)
+  if r.g then
+    local gates = cmsgpack.unpack(r.g)
+    gather_permits(run, gates, true)
+    contend(run, r.p, gates, since)
+  end
+  gather_ready(r.f, r.p, run, since)
 end
 
 -- The same, with the attempt's number given back: nothing is charged.

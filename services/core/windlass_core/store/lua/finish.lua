@@ -12,10 +12,10 @@ local function result_entry(run, phase, output, reason, flow)
   return cmsgpack.pack({ run, phase, output, failure, reason or '', namespace_of(flow) })
 end
 
--- Ends runs; `done` entries are gathered too.
+-- Ends runs; `done` entries are gathered too. Needs `permits`.
 local ended = {}
 
--- r: the fields f, w, ww, x, xs, L of the run.
+-- r: the fields f, w, ww, x, xs, L, g of the run.
 local function finish(run, r, phase, output, reason)
   local sets = { 'ph', phase, 'd', now }
   if output then
@@ -31,6 +31,7 @@ local function finish(run, r, phase, output, reason)
   if phase == PHASE.FAILED then call('ZADD', K.failed_by_time(namespace_of(r.f)), now, run) end
   if r.xs then call('ZREM', K.timers(), 'start:' .. run) end
   if r.x and r.L then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
+  if r.g then gather_permits(run, cmsgpack.unpack(r.g), false) end
   if r.w or r.ww then
     local entry = result_entry(run, phase, output, reason, r.f)
     if r.w then gather_telling(r.w, entry) end
@@ -48,6 +49,8 @@ local function flush_finished()
     call('RPUSH', K.done(), unpack(ended, first, math.min(first + 999, #ended)))
   end
   ended = {}
+  release_permits()
+  mark_woken()
   tell_gathered()
 end
 
@@ -57,6 +60,7 @@ local function finish_waiting(run, r, reason)
     local lane = lane_of(r.f, r.p)
     call('ZREM', K.lane(lane), run)
     settle(lane, r.f, level_of(r.p))
+    if r.g then gather_left(asked_at(r.p, cmsgpack.unpack(r.g))) end
   else
     call('ZREM', K.timers(), 'ready:' .. run)
     call('ZREM', K.scheduled(namespace_of(r.f)), run)

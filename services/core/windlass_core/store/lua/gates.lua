@@ -1,49 +1,10 @@
 -- Gates: what may keep a lane waiting though a worker has room. A closed one parks the lane, out of its
--- ring and of the heads, until something opens it: nobody looks at it meanwhile.
+-- ring and of the heads, until something opens it: nobody looks at it meanwhile. Needs `lanes`.
+local WAKES = 16
+local LANES_AT_ONCE = 100
 
 -- Groups with free workers that may have a match, since lanes came back.
 local woken = {}
-
--- What is paused, by namespace: the gates, or false; read once in a call.
-local paused = {}
-
-local function paused_in(namespace)
-  local gates = false
-  for _, gate in ipairs(call('SMEMBERS', K.paused(namespace))) do
-    gates = gates or {}
-    gates[gate] = true
-  end
-  return gates
-end
-
--- The gate of a pause that holds the flow back, or nil.
-local function pause_of(flow)
-  local namespace = namespace_of(flow)
-  if paused[namespace] == nil then paused[namespace] = paused_in(namespace) end
-  local shut = paused[namespace]
-  if not shut then return nil end
-  local queue, workflow = string.match(flow, '^[^|]*|([^|]*)|([^|]*)')
-  for _, gate in ipairs({ 'workflow:' .. namespace .. '|' .. workflow, 'queue:' .. namespace .. '|' .. queue }) do
-    if shut[gate] then return gate end
-  end
-  return nil
-end
-
--- Takes the lane at its ring's head away until the gate lets it back.
-local function park(lane, flow, level, gate)
-  call('LPOP', K.ring(flow, level))
-  call('HSET', K.lane_meta(lane), 'at', gate)
-  call('ZADD', K.parked(gate), now, lane)
-  set_head(flow, level, call('SMEMBERS', K.flow_groups(flow)))
-end
-
--- How many runs of the lane at its ring's head may start, at most `most`; where that is none, it is parked.
-local function room_at_gates(lane, flow, level, most)
-  local pause = pause_of(flow)
-  if not pause then return most end
-  park(lane, flow, level, pause)
-  return 0
-end
 
 -- Puts a lane that was parked back into its ring. Returns whether a free worker may take of it.
 local function come_back(lane)
@@ -58,6 +19,34 @@ local function come_back(lane)
     end
   end
   return has_taker
+end
+
+-- Lets so many lanes come back that free workers may take of, those first that have been parked for the
+-- longest. Where only others are found, the timer looks at further ones.
+local function wake(gate, takers)
+  for _ = 1, WAKES do
+    local lane = call('ZPOPMIN', K.parked(gate))[1]
+    if not lane then return end
+    if come_back(lane) then takers = takers - 1 end
+    if takers <= 0 then return end
+  end
+  if call('EXISTS', K.parked(gate)) == 1 then set_timer('open:' .. gate, now) end
+end
+
+-- A timer's: the next page of what is parked at a gate that may be open again.
+local function open_gate(gate)
+  local kind, key = string.match(gate, '^(%l+):(.*)$')
+  if kind == 'c' or kind == 'r' then return wake(gate, 1) end
+  if call('SISMEMBER', K.paused(namespace_of(key)), gate) == 1 then return end
+  local lanes = call('ZPOPMIN', K.parked(gate), LANES_AT_ONCE)
+  for i = 1, #lanes, 2 do come_back(lanes[i]) end
+  if call('EXISTS', K.parked(gate)) == 1 then set_timer('open:' .. gate, now) end
+end
+
+-- The groups, and those with free workers since lanes came back.
+local function with_woken(groups)
+  for group in pairs(woken) do groups[group] = true end
+  return groups
 end
 
 -- Has the scheduler match what came back.

@@ -20,6 +20,9 @@ function K.heads(group, level) return P .. 'H:' .. group .. '/' .. level end
 function K.flows(ns) return P .. 'fl:' .. ns end
 function K.flow_groups(flow) return P .. 'fg:' .. flow end
 function K.parked(gate) return P .. 'gw:' .. gate end
+function K.permits(key) return P .. 'c:' .. key end
+function K.contenders(key) return P .. 'cu:' .. key end
+function K.max_runs(ns) return P .. 'cm:' .. ns end
 function K.paused(ns) return P .. 'pz:' .. ns end
 function K.demand(flow) return P .. 'de:' .. flow end
 function K.worker(worker) return P .. 'w:' .. worker end

@@ -75,6 +75,7 @@ local function match(group, leases)
     if lane then
       local room = room_at_gates(lane, flow, level, math.min(math.floor(free / cost), #leases, CLAIM_AT_ONCE))
       if room > 0 then attempts = claim(flow, level, lane, worker, room, leases) end
+      pass_gates(lane, flow, attempts)
     else
       call('ZREM', K.heads(group, level), flow)
     end
@@ -93,7 +94,8 @@ end
 
 -- Matches the groups at once as far as the leases go, and leaves the rest to the scheduler.
 local function match_now(groups, leases)
-  for group in pairs(groups) do
+  for group in pairs(with_woken(groups)) do
     if #leases == 0 or select(2, match(group, leases)) then mark_dirty(group) end
+    woken[group] = nil
   end
 end

@@ -9,6 +9,8 @@
 --!include time
 --!include wake
 --!include lanes
+--!include gates
+--!include permits
 --!include telling
 --!include finish
 --!include cancelling

@@ -11,6 +11,7 @@
 --!include wake
 --!include lanes
 --!include gates
+--!include permits
 --!include demand
 --!include slots
 --!include telling
@@ -18,18 +19,19 @@
 --!include describe
 --!include traced
 --!include choosing
+--!include passing
 --!include match
 local attempts, leases = unpack(cmsgpack.unpack(ARGV[1]))
 local verdicts = {}
 for place, item in ipairs(attempts) do
   local run, lease, output = unpack(item)
-  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx')
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'g')
   local live = f[1] == PHASE.LEASED or f[1] == PHASE.RUNNING
   if f[2] ~= lease then
     verdicts[place] = 'lease_lost'
   elseif live then
     verdicts[place] = 'recorded'
-    local r = { L = lease, f = f[4], w = f[5], ww = f[6], x = f[7] }
+    local r = { L = lease, f = f[4], w = f[5], ww = f[6], x = f[7], g = f[9] }
     if f[8] then
       finish(run, r, PHASE.CANCELLED, nil, f[8])
     else
@@ -41,6 +43,7 @@ for place, item in ipairs(attempts) do
   end
 end
 release_gathered()
+release_permits()
 match_now(freed, leases)
 flush_finished()
 return cmsgpack.pack({ verdicts, traced })

@@ -12,6 +12,8 @@
 --!include time
 --!include wake
 --!include lanes
+--!include gates
+--!include permits
 --!include demand
 --!include slots
 --!include telling
@@ -39,6 +41,7 @@ local function fail(run, r, what, delay, failure)
       r.t = due
       if delay > 0 then
         call('HSET', K.run(run), 'ph', PHASE.BACKOFF)
+        if r.g then gather_permits(run, cmsgpack.unpack(r.g), true) end
         set_timer('ready:' .. run, due)
       else
         requeue(run, r)
@@ -50,10 +53,10 @@ end
 for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local run, lease, what, delay, failure = unpack(item)
   local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'fw',
-    'is', 'rp')
+    'is', 'rp', 'g')
   local r = {
     L = f[2], wk = f[3], f = f[4], w = f[5], ww = f[6], x = f[7], cx = f[8],
-    p = f[9], c = f[10], t = f[11], n = f[12], s = f[13], is = f[15], rp = f[16],
+    p = f[9], c = f[10], t = f[11], n = f[12], s = f[13], is = f[15], rp = f[16], g = f[17],
   }
   if r.L ~= lease then
     verdicts[place] = 'lease_lost'

@@ -12,6 +12,8 @@
 --!include time
 --!include wake
 --!include lanes
+--!include gates
+--!include permits
 --!include telling
 --!include finish
 --!include failing
@@ -26,9 +28,8 @@ local function join_parent(run, parent)
 end
 
 local function replay(run)
-  local f = call('HMGET', K.run(run), 'f', 'ph', 'p', 'pa', 'fw', 'rp', 'n', 'ik', 'ic',
-    'g')
-  local r = { f = f[1], p = f[3], t = now }
+  local f = call('HMGET', K.run(run), 'f', 'ph', 'p', 'pa', 'fw', 'rp', 'n', 'ik', 'ic', 'g')
+  local r = { f = f[1], p = f[3], t = now, g = f[10] }
   if not r.f or namespace_of(r.f) ~= namespace then return 'unknown' end
   if not PHASE.TERMINAL[f[2]] then return f[6] and not f[7] and 'already' or 'not_ended' end
   if only_failed and f[2] ~= PHASE.FAILED then return 'not_failed' end
@@ -38,7 +39,7 @@ local function replay(run)
   end
   call('ZREM', K.failed_by_time(namespace), run)
   call('HDEL', K.run(run), unpack(LEFT))
-  if f[10] then r.p = first_place(level_of(r.p), f[10]) end
+  if r.g then r.p = first_place(level_of(r.p), r.g) end
   call('HSET', K.run(run), 't', now, 'p', r.p)
   call('HINCRBY', K.run(run), 'rp', 1)
   if f[4] then join_parent(run, f[4]) end

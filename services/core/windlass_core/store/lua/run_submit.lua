@@ -4,8 +4,8 @@
 -- ARGV:    1 msgpack: { namespace, api incarnation, leases (32 or fewer),
 --            runs: { run, spec, flow, level, version, delay ms, expires ms, execution timeout ms,
 --                    wait (bool), parent or '', traceparent or '', more or nil } }; more holds what
---                    few runs have, by name: g: gates; at: start at this time, ms; i: its claim to an
---                    idempotency key, see claiming.lua
+--                    few runs have, by name: g: gates, as domain/gates.py has them; at: start at this
+--                    time, ms; i: its claim to an idempotency key, see claiming.lua
 -- Returns: msgpack: { { epoch, { place → what accept_runs says } }, traced }, places from 1
 -- Invariants: a run that exists is not changed, only waited for; one run at a time has a key; not
 --            allowed when memory is full.
@@ -15,6 +15,7 @@
 --!include wake
 --!include lanes
 --!include gates
+--!include permits
 --!include demand
 --!include flows
 --!include slots
@@ -23,16 +24,18 @@
 --!include describe
 --!include traced
 --!include choosing
+--!include passing
 --!include match
 --!include watch
 --!include cancelling
+--!include crowding
 --!include idempotency
 --!include claiming
 --!include accepting
 --!include accepting_batch
 local namespace, inc, leases, runs = unpack(cmsgpack.unpack(ARGV[1]))
 local outcomes, waiting = accept_runs(namespace, inc, runs)
-match_now(push_gathered(), waiting <= #leases and leases or {})
+match_now(queue_gathered(), waiting <= #leases and leases or {})
 flush_finished()
 -- A table with holes is a msgpack map, which is what the reader expects; an empty one is made so.
 local told = {}

@@ -10,9 +10,14 @@
 --!include time
 --!include wake
 --!include lanes
+--!include gates
+--!include permits
+--!include demand
 --!include flows
 --!include telling
 --!include finish
+--!include cancelling
+--!include crowding
 --!include accepting
 local namespace, before, item = unpack(cmsgpack.unpack(ARGV[1]))
 local run = item[1]
@@ -30,7 +35,8 @@ local function change()
   accept_again(item)
   call('HSET', key, 'c', accepted)
   count_gathered()
-  for group in pairs(push_gathered()) do mark_dirty(group) end
+  for group in pairs(queue_gathered()) do mark_dirty(group) end
+  flush_finished()
   return 'changed'
 end
 

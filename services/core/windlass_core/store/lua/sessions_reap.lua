@@ -11,6 +11,8 @@
 --!include time
 --!include wake
 --!include lanes
+--!include gates
+--!include permits
 --!include demand
 --!include slots
 --!include telling
@@ -24,10 +26,10 @@ local taken, more = 0, false
 
 local function take_from_worker(run, lease, alone)
   local f = call('HMGET', K.run(run), 'ph', 'L', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'wk', 'fw',
-    'tp', 'rp')
+    'tp', 'rp', 'g')
   local r = {
     L = lease, f = f[3], w = f[4], ww = f[5], x = f[6], cx = f[7], p = f[8], c = f[9], t = f[10], n = f[11],
-    s = f[12], wk = f[13], rp = f[16],
+    s = f[12], wk = f[13], rp = f[16], g = f[17],
   }
   local running = f[1] == PHASE.RUNNING
   if f[2] ~= lease or not (running or f[1] == PHASE.LEASED) then return end

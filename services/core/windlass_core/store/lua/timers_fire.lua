@@ -14,6 +14,7 @@
 --!include wake
 --!include lanes
 --!include gates
+--!include permits
 --!include demand
 --!include flows
 --!include slots
@@ -22,16 +23,16 @@
 --!include telling
 --!include finish
 --!include cancelling
+--!include crowding
 --!include traced
 local children_left = 200
-local LANES_AT_ONCE = 100
 local AGAIN = 5000
 local overdue = {}
 local fire = {}
 
 -- What is cancelled next may be among what became ready just now: it has to be in its lane by then.
 local function queue_ready()
-  for group in pairs(push_gathered()) do mark_dirty(group) end
+  for group in pairs(queue_gathered()) do mark_dirty(group) end
 end
 
 local function note_wait(run, r)
@@ -44,20 +45,22 @@ local function note_wait(run, r)
 end
 
 function fire.ready(run)
-  local r = call('HMGET', K.run(run), 'ph', 'f', 'p', 'tp', 'n', 'c')
+  local r = call('HMGET', K.run(run), 'ph', 'f', 'p', 'tp', 'n', 'c', 'g')
   if r[1] == PHASE.SCHEDULED or r[1] == PHASE.BACKOFF then
     if r[4] then note_wait(run, r) end
     if r[1] == PHASE.SCHEDULED then call('ZREM', K.scheduled(namespace_of(r[2])), run) end
-    call('HSET', K.run(run), 'ph', PHASE.READY)
-    gather_ready(r[2], r[3], run, now)
+    if not (r[7] and is_refused(run, r[1], r[3], cmsgpack.unpack(r[7]))) then
+      call('HSET', K.run(run), 'ph', PHASE.READY)
+      gather_ready(r[2], r[3], run, now)
+    end
   end
 end
 
 function fire.start(run)
   queue_ready()
-  local f = call('HMGET', K.run(run), 'ph', 'f', 'p', 'w', 'ww', 'n')
+  local f = call('HMGET', K.run(run), 'ph', 'f', 'p', 'w', 'ww', 'n', 'g')
   if not f[6] and (f[1] == PHASE.SCHEDULED or f[1] == PHASE.READY) then
-    local r = { ph = f[1], f = f[2], p = f[3], w = f[4], ww = f[5] }
+    local r = { ph = f[1], f = f[2], p = f[3], w = f[4], ww = f[5], g = f[7] }
     finish_waiting(run, r, 'had not started when its time to start ended')
   end
 end
@@ -80,13 +83,9 @@ function fire.kids(run, member)
   if children_left == 0 then call('ZADD', K.timers(), now, member) end
 end
 
--- The next page of what is parked at a gate that is open again.
-function fire.open(gate, member)
-  if call('SISMEMBER', K.paused(namespace_of(string.match(gate, ':(.*)$'))), gate) == 1 then return end
-  local lanes = call('ZPOPMIN', K.parked(gate), LANES_AT_ONCE)
-  for i = 1, #lanes, 2 do come_back(lanes[i]) end
-  if call('EXISTS', K.parked(gate)) == 1 then call('ZADD', K.timers(), now, member) end
-end
+function fire.open(gate) open_gate(gate) end
+
+function fire.crowd(key) crowded[key] = true end
 
 local has_joined = false
 
@@ -109,7 +108,6 @@ for _, member in ipairs(due) do
   fire[kind](rest, member)
 end
 queue_ready()
-mark_woken()
 mark_freed()
 flush_finished()
 local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')

@@ -1,0 +1,103 @@
+-- Passing gates: which of a lane's runs may start now, and what they take. All gates or none: they are
+-- looked at first. Needs `permits`.
+
+-- What is paused, by namespace: the gates, or false; read once in a call.
+local paused = {}
+
+local function paused_in(namespace)
+  local gates = false
+  for _, gate in ipairs(call('SMEMBERS', K.paused(namespace))) do
+    gates = gates or {}
+    gates[gate] = true
+  end
+  return gates
+end
+
+-- The gate of a pause that holds the flow back, or nil.
+local function pause_of(flow)
+  local namespace = namespace_of(flow)
+  if paused[namespace] == nil then paused[namespace] = paused_in(namespace) end
+  local shut = paused[namespace]
+  if not shut then return nil end
+  local queue, workflow = string.match(flow, '^[^|]*|([^|]*)|([^|]*)')
+  for _, gate in ipairs({ 'workflow:' .. namespace .. '|' .. workflow, 'queue:' .. namespace .. '|' .. queue }) do
+    if shut[gate] then return gate end
+  end
+  return nil
+end
+
+-- Gates of lanes, each read once in a call.
+local lane_gates = {}
+
+local function gates_of(lane)
+  lane_gates[lane] = lane_gates[lane] or cmsgpack.unpack(call('HGET', K.lane_meta(lane), 'g'))
+  return lane_gates[lane]
+end
+
+-- By kind of gate: how many runs it lets pass now; what they take.
+local room_at, take = {}, {}
+
+function room_at.c(gate) return max_runs(gate[2]) - call('ZCARD', K.permits(gate[2])) end
+
+function take.c(gate, runs)
+  local members = {}
+  for _, run in ipairs(runs) do
+    members[#members + 1] = now
+    members[#members + 1] = run
+  end
+  call('ZADD', K.permits(gate[2]), unpack(members))
+end
+
+-- A lane that has been looked at needs no more of some gates than they have: others may go on.
+local function pass_on(gates, closed)
+  for _, gate in ipairs(gates) do
+    local name = gate[1] .. ':' .. gate[2]
+    if name ~= closed and call('EXISTS', K.parked(name)) == 1 and room_at[gate[1]](gate) > 0 then wake(name, 1) end
+  end
+end
+
+-- Takes the lane at its ring's head away until the gate lets it back.
+local function park(lane, flow, level, gate)
+  call('LPOP', K.ring(flow, level))
+  call('HSET', K.lane_meta(lane), 'at', gate)
+  call('ZADD', K.parked(gate), now, lane)
+  set_head(flow, level, call('SMEMBERS', K.flow_groups(flow)))
+end
+
+-- How many runs of the lane at its ring's head may start, at most `most`; where that is none, it is parked.
+-- Where lanes take turns, one at a time.
+local function room_at_gates(lane, flow, level, most)
+  local closed = pause_of(flow)
+  if not has_gates(lane, flow) then
+    if closed then park(lane, flow, level, closed) end
+    return closed and 0 or most
+  end
+  local gates = gates_of(lane)
+  for _, gate in ipairs(gates) do
+    if closed then break end
+    local room = room_at[gate[1]](gate)
+    if room <= 0 then closed = gate[1] .. ':' .. gate[2] end
+    if gate[4] == 'rr' and most > 1 and call('LLEN', K.ring(flow, level)) > 1 then most = 1 end
+    most = math.min(most, room)
+  end
+  if not closed then return most end
+  park(lane, flow, level, closed)
+  pass_on(gates, closed)
+  return 0
+end
+
+-- The attempts take what their lane asks for.
+local function pass_gates(lane, flow, attempts)
+  if #attempts == 0 or not has_gates(lane, flow) then return end
+  local gates, runs, keeps = gates_of(lane), {}, false
+  for i, attempt in ipairs(attempts) do runs[i] = attempt[1] end
+  for _, gate in ipairs(gates) do
+    take[gate[1]](gate, runs)
+    if gate[1] == 'c' and gate[5] == 'w' then keeps = true end
+  end
+  local place = string.match(lane, '/(%d#%x*)$')
+  if keeps and place then
+    for _, run in ipairs(runs) do call('HSET', K.run(run), 'p', (string.gsub(place, '#', '+'))) end
+  end
+  pass_on(gates)
+end
