@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from windlass.exceptions import UnknownWorker as UnknownWorker
     from windlass.exceptions import WindlassError as WindlassError
     from windlass.middleware import CallNext as CallNext
+    from windlass.placement import DesiredWorkerLabel as DesiredWorkerLabel
+    from windlass.placement import StickyStrategy as StickyStrategy
+    from windlass.placement import WorkerLabelComparator as WorkerLabelComparator
     from windlass.priority import Priority as Priority
     from windlass.progress import Progress as Progress
     from windlass.queues import QueueInfo as QueueInfo
@@ -80,6 +83,7 @@ _HOMES = {
     "Context": "context",
     "CallNext": "middleware",
     "Depends": "dependency",
+    "DesiredWorkerLabel": "placement",
     "EmptyModel": "empty_model",
     "Idempotency": "idempotency",
     "LogLine": "run",
@@ -93,6 +97,7 @@ _HOMES = {
     "Run": "run",
     "RunState": "run",
     "RunStatus": "status",
+    "StickyStrategy": "placement",
     "Task": "task",
     "TaskRunRef": "refs",
     "Token": "tokens",
@@ -100,6 +105,7 @@ _HOMES = {
     "Windlass": "client",
     "Worker": "worker",
     "WorkerInfo": "run",
+    "WorkerLabelComparator": "placement",
     "Workflow": "run",
     "WorkflowRunRef": "refs",
 }

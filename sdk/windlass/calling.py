@@ -15,6 +15,7 @@ from windlass.duration import Duration, to_milliseconds
 from windlass.exceptions import InvalidInput, WindlassError
 from windlass.idempotency import Idempotency, read_idempotency
 from windlass.payload import check_size, write_metadata
+from windlass.placement import DesiredWorkerLabels, StickyStrategy, read_placement
 from windlass.priority import Priority
 from windlass.transport.call import Call, Pending
 from windlass.transport.io_thread import check_may_block
@@ -42,6 +43,10 @@ class SubmitOptions(TypedDict, total=False):
     idempotency_key: one run for all submits with this key in 24 hours: where one with the same content is
         there, it is the one that this gives; with another content, AlreadyExists.
     idempotency: the same, saying for how long, and what is to be found. Not together with the key alone.
+    sticky: True is the worker of the task that calls, as strictly as that task's own `sticky` says, SOFT
+        where it says nothing; a strategy says it here, for `desired_worker_id` too.
+    desired_worker_id: this worker; HARD unless `sticky` says SOFT.
+    desired_worker_labels: in place of the task's labels of the same names.
     """
 
     additional_metadata: Mapping[str, Any] | None
@@ -52,6 +57,9 @@ class SubmitOptions(TypedDict, total=False):
     queue: str | None
     idempotency_key: str | None
     idempotency: Idempotency | None
+    sticky: bool | StickyStrategy | None
+    desired_worker_id: str | None
+    desired_worker_labels: DesiredWorkerLabels | None
 
 
 class RunOptions(SubmitOptions, total=False):
@@ -69,6 +77,8 @@ class Request:
 
     fields: dict[str, Any]
     timeout: float | None = None
+    # Only inside a task.
+    is_sticky: bool = False
 
 
 def read_options(
@@ -81,6 +91,9 @@ def read_options(
     queue: str | None = None,
     idempotency_key: str | None = None,
     idempotency: Idempotency | None = None,
+    sticky: bool | StickyStrategy | None = None,
+    desired_worker_id: str | None = None,
+    desired_worker_labels: DesiredWorkerLabels | None = None,
     timeout: Duration | None = None,
 ) -> Request:
     """Check options. Raises InvalidInput naming the one that is wrong; TypeError for unknown ones."""
@@ -101,13 +114,16 @@ def read_options(
             fields["queue"] = queue
         if asked := read_idempotency(idempotency_key, idempotency):
             fields["idempotency"] = asked
+        placement = read_placement(sticky, desired_worker_id, desired_worker_labels)
+        if placement is not None:
+            fields["placement"] = placement
         if timeout is not None:
             seconds = to_milliseconds(timeout, "timeout") / 1000
-    except (ValueError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         if isinstance(error, WindlassError):
             raise
         raise InvalidInput(str(error)) from None
-    return Request(fields, seconds)
+    return Request(fields, seconds, is_sticky=placement is not None and placement.sticky)
 
 
 NO_OPTIONS = Request({})
@@ -152,6 +168,8 @@ class Caller:
         parent = current.get()
         if parent is not None:
             spec.parent_task_run_id = parent.task_run_id
+        elif self._request.is_sticky:
+            raise InvalidInput(f"sticky: {self._name!r} was to run where the task that calls it does, and none calls")
         return run_service_pb2.RunSubmission(run_id=mint(), spec=spec)
 
     def pending(self, submission: run_service_pb2.RunSubmission, call: Call, index: int, *, result: bool) -> Pending:

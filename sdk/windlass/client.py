@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from windlass.instrumentation import Instrumentation
+    from windlass.placement import LabelValue
     from windlass.refs import WorkflowRunRef
     from windlass.transport.session import ClientSession
     from windlass.v1 import workflow_pb2
@@ -156,7 +157,8 @@ class Windlass:
         name: str,
         *,
         slots: int = 100,
-        labels: Mapping[str, str] | None = None,
+        pools: Mapping[str, int] | None = None,
+        labels: Mapping[str, LabelValue] | None = None,
         workflows: Iterable[Task] | None = None,
         queues: Iterable[str] | None = None,
         lifespan: Callable[[], AsyncIterator[Any]] | None = None,
@@ -166,7 +168,8 @@ class Windlass:
 
         Args:
             name: for people.
-            slots: so many attempts at a time.
+            slots: so many attempts at a time, of tasks that cost one slot each.
+            pools: slots by pool, beside `slots`, for tasks with that `slot_pool`.
             labels: what placement can ask for.
             workflows: the tasks that it serves; left out, all that the application knows.
             queues: the queues that it serves; left out, all.
@@ -182,6 +185,7 @@ class Windlass:
             self,
             name,
             slots=slots,
+            pools=pools,
             labels=labels,
             workflows=workflows,
             queues=queues,

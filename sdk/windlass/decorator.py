@@ -22,6 +22,12 @@ from windlass.concurrency import Concurrency, read_concurrency
 from windlass.exceptions import InvalidTask
 from windlass.model_task import ModelTask
 from windlass.parameters import where
+from windlass.placement import (
+    DEFAULT_POOL,
+    DesiredWorkerLabels,
+    StickyStrategy,
+    read_desired_labels,
+)
 from windlass.plain_task import PlainTask
 from windlass.priority import Priority
 from windlass.rate_limit import RateLimit, read_rate_limits
@@ -66,7 +72,10 @@ class TaskOptions(TypedDict, total=False):
     rate_limits: units of limits that each attempt takes: all of them or none.
     idempotency: an Idempotency with an expression that gives each run its key: one run for all submits with
         one key.
-    slot_cost: slots of a worker that one attempt occupies.
+    slot_cost: slots of a worker that one attempt occupies, 1 to 1,000.
+    slot_pool: the pool of the worker that they are taken from.
+    desired_worker_labels: labels that its workers must or should have, each as a DesiredWorkerLabel.
+    sticky: how strictly children that its runs submit with `sticky=True` are bound to its worker.
     executor: "async" for async functions, "thread" for the others.
     """
 
@@ -90,6 +99,9 @@ class TaskOptions(TypedDict, total=False):
     rate_limits: Iterable[RateLimit]
     idempotency: Idempotency | None
     slot_cost: int
+    slot_pool: str
+    desired_worker_labels: DesiredWorkerLabels | None
+    sticky: StickyStrategy | None
     executor: Executor | None
 
 
@@ -230,6 +242,9 @@ def _settings(
     rate_limits: Iterable[RateLimit] = (),
     idempotency: Idempotency | None = None,
     slot_cost: int = 1,
+    slot_pool: str = DEFAULT_POOL,
+    desired_worker_labels: DesiredWorkerLabels | None = None,
+    sticky: StickyStrategy | None = None,
     executor: Executor | None = None,
 ) -> Callable[[Callable[..., Any]], TaskSettings]:
     """Give what makes settings for a function; unknown parameters are TypeErrors by Python itself."""
@@ -257,6 +272,8 @@ def _settings(
             )
             keys = read_concurrency(concurrency)
             limits = read_rate_limits(rate_limits)
+            labels = read_desired_labels(desired_worker_labels)
+            strategy = None if sticky is None else StickyStrategy(sticky)
         except (ValueError, TypeError) as error:
             raise InvalidTask(f"{where(function)}: {error}") from None
         return TaskSettings(
@@ -274,6 +291,9 @@ def _settings(
             rate_limits=limits,
             idempotency=idempotency,
             slot_cost=slot_cost,
+            slot_pool=slot_pool,
+            desired_worker_labels=labels,
+            sticky=strategy,
             executor=executor,
         )
 

@@ -16,6 +16,7 @@ from windlass.duration import Duration, to_milliseconds
 from windlass.exceptions import InvalidInput, InvalidTask, SerializationError
 from windlass.parameters import where
 from windlass.payload import check_size, write_metadata
+from windlass.placement import DEFAULT_POOL, check_cost, check_pool, sticky_number
 from windlass.priority import Priority
 from windlass.retry import RetryPolicy
 from windlass.signature import ModelForm, PlainForm
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from windlass.concurrency import ConcurrencyExpression
     from windlass.context import Context
     from windlass.idempotency import Idempotency
+    from windlass.placement import DesiredWorkerLabel, StickyStrategy
     from windlass.rate_limit import RateLimit
     from windlass.v1 import workflow_pb2
 
@@ -34,7 +36,6 @@ Executor = Literal["async", "thread"]
 _NAME_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/-")
 _LONGEST_NAME: Final = 200
 _LONGEST_DESCRIPTION: Final = 1000
-_MOST_SLOTS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,9 @@ class TaskSettings:
     rate_limits: Sequence[RateLimit] = ()
     idempotency: Idempotency | None = None
     slot_cost: int = 1
+    slot_pool: str = DEFAULT_POOL
+    desired_worker_labels: Mapping[str, DesiredWorkerLabel] = field(default_factory=dict)
+    sticky: StickyStrategy | None = None
     executor: Executor | None = None
 
 
@@ -169,6 +173,8 @@ class Task:
             schedule_timeout_ms=_optional_ms(settings.schedule_timeout, "schedule_timeout"),
             soft_timeout_ms=_optional_ms(settings.soft_timeout, "soft_timeout"),
             slot_cost=settings.slot_cost,
+            slot_pool="" if settings.slot_pool == DEFAULT_POOL else settings.slot_pool,
+            desired_labels=[label.to_proto(name) for name, label in settings.desired_worker_labels.items()],
             concurrency=[each.to_proto() for each in settings.concurrency if each.level == "task"],
             rate_limits=[each.to_proto() for each in settings.rate_limits],
         )
@@ -184,6 +190,7 @@ class Task:
             default_metadata_json=write_metadata(settings.default_additional_metadata),
             concurrency=[each.to_proto() for each in settings.concurrency if each.level == "workflow"],
             idempotency=None if settings.idempotency is None else settings.idempotency.to_definition(),
+            sticky=sticky_number(settings.sticky),
         )
 
     def _check_settings(self) -> None:
@@ -193,9 +200,6 @@ class Task:
             raise self._refused(f"executor={settings.executor!r}: it has to be {need}")
         if not 0 < len(self.name) <= _LONGEST_NAME or not _NAME_CHARACTERS.issuperset(self.name):
             raise self._refused(f"name={self.name!r}: 1 to {_LONGEST_NAME} letters, digits and ._:/- were expected")
-        cost = settings.slot_cost
-        if type(cost) is not int or not 1 <= cost <= _MOST_SLOTS:
-            raise self._refused(f"slot_cost={cost!r}: 1 to {_MOST_SLOTS:,} slots were expected")
         try:
             execution_ms = _optional_ms(settings.execution_timeout, "execution_timeout")
             soft_ms = _optional_ms(settings.soft_timeout, "soft_timeout")
@@ -203,6 +207,8 @@ class Task:
             Priority(settings.default_priority)
             if settings.idempotency is not None:
                 settings.idempotency.to_definition()
+            check_cost(settings.slot_cost)
+            check_pool(settings.slot_pool, "slot_pool")
         except (ValueError, TypeError) as error:
             raise self._refused(str(error)) from None
         if execution_ms and soft_ms >= execution_ms:

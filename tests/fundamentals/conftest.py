@@ -12,16 +12,25 @@ from windlass import Windlass
 from windlass.testing import Engine, start_engine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
+
+    from windlass import Worker
+    from windlass.placement import LabelValue
 
 
 class Serving(Protocol):
     """`async with serving(app):` runs a worker in this process."""
 
     def __call__(
-        self, app: Windlass, slots: int = 10, lifespan: Callable[[], AsyncIterator[Any]] | None = None
-    ) -> AbstractAsyncContextManager[None]: ...
+        self,
+        app: Windlass,
+        slots: int = 10,
+        lifespan: Callable[[], AsyncIterator[Any]] | None = None,
+        *,
+        pools: Mapping[str, int] | None = None,
+        labels: Mapping[str, LabelValue] | None = None,
+    ) -> AbstractAsyncContextManager[Worker]: ...
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +53,18 @@ def serving() -> Serving:
 
     @asynccontextmanager
     async def serve(
-        app: Windlass, slots: int = 10, lifespan: Callable[[], AsyncIterator[Any]] | None = None
-    ) -> AsyncIterator[None]:
-        worker = app.worker("fundamentals", slots=slots, lifespan=lifespan)
+        app: Windlass,
+        slots: int = 10,
+        lifespan: Callable[[], AsyncIterator[Any]] | None = None,
+        *,
+        pools: Mapping[str, int] | None = None,
+        labels: Mapping[str, LabelValue] | None = None,
+    ) -> AsyncIterator[Worker]:
+        worker = app.worker("fundamentals", slots=slots, lifespan=lifespan, pools=pools, labels=labels)
         await worker.aio_start()
         assert await asyncio.to_thread(worker.wait_ready, 30)
         try:
-            yield
+            yield worker
         finally:
             await worker.aio_stop()
 

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from windlass.exceptions import DuplicateTask, InvalidConfig
+from windlass.placement import DEFAULT_POOL, MOST_SLOTS, read_pools, read_worker_labels
 from windlass.transport.io_thread import (
     allow_sync_calls_on,
     check_may_block,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from windlass.client import Windlass
+    from windlass.placement import LabelValue
     from windlass.task import Task
 
 _log = logging.getLogger("windlass.worker")
@@ -44,7 +46,6 @@ _log = logging.getLogger("windlass.worker")
 DRAIN_GRACE: Final = 30.0
 # How long async tasks that were cancelled at the end of a drain may take to clean up.
 CLEAN_UP_SECONDS: Final = 1.0
-MOST_SLOTS: Final = 100_000
 
 
 class Worker:
@@ -56,7 +57,8 @@ class Worker:
         name: str,
         *,
         slots: int = 100,
-        labels: Mapping[str, str] | None = None,
+        pools: Mapping[str, int] | None = None,
+        labels: Mapping[str, LabelValue] | None = None,
         workflows: Iterable[Task] | None = None,
         queues: Iterable[str] | None = None,
         lifespan: Callable[[], AsyncIterator[Any]] | None = None,
@@ -68,8 +70,9 @@ class Worker:
         Args:
             app: whose tasks it executes, with whose settings it connects.
             name: for people; need not be unique.
-            slots: attempts that it executes at the same time, 1 to 100,000.
-            labels: what placement can ask for.
+            slots: attempts that it executes at the same time, of tasks that cost one slot each, 1 to 100,000.
+            pools: slots by pool, beside `slots`, which are the pool "default".
+            labels: what placement can ask for, at most 100.
             workflows: the tasks that it serves; left out, all that `app` knows when it starts.
             queues: the queues that it serves; left out, all.
             lifespan: what it opens before its first task and closes after its last; left out, `app`'s.
@@ -88,8 +91,13 @@ class Worker:
         self.id: Final = os.urandom(16).hex()
         self._app = app
         self._slots = slots
-        self._labels = {key: str(value) for key, value in (labels or {}).items()}
+        try:
+            self._labels = read_worker_labels(labels)
+            self._pools = read_pools(pools)
+        except (TypeError, ValueError) as error:
+            raise InvalidConfig(str(error)) from None
         self._workflows = None if workflows is None else list(workflows)
+        self._check_costs(self._workflows or ())
         self._queues = list(queues or ())
         lifespan = lifespan or app.lifespan
         self._lifespan = None if lifespan is None else Lifespan(lifespan)
@@ -152,7 +160,8 @@ class Worker:
         app = self._app
         surroundings = Surroundings(lifespan, app.middlewares, app.dependency_overrides, self._capture_logs)
         make = Runner if self._app.instrumentation is None else self._app.instrumentation.runner
-        self._runner = make(tasks, self._slots, self.id, self._labels, loop, self._stream, surroundings)
+        slots = self._slots + sum(self._pools.values())
+        self._runner = make(tasks, slots, self.id, self._labels, loop, self._stream, surroundings)
         _log.info(
             "worker %s (%s) starts: %d slots, tasks: %s",
             self.name,
@@ -218,6 +227,17 @@ class Worker:
             seconds = self._drain_grace if grace is None else grace
             self._drains.append(io_thread().run(self._stream.drain(seconds)))
 
+    def _check_costs(self, tasks: Iterable[Task]) -> None:
+        """Refuse tasks that it says it serves and never could."""
+        slots = {DEFAULT_POOL: self._slots, **self._pools}
+        for task in tasks:
+            cost, pool = task.settings.slot_cost, task.settings.slot_pool
+            if cost > slots.get(pool, 0):
+                raise InvalidConfig(
+                    f"task {task.name!r} takes {cost} of the pool {pool!r}, of which worker {self.name!r} has "
+                    f"{slots.get(pool, 0)}: give it more, or leave the task out of workflows="
+                )
+
     def _tasks(self) -> dict[str, Task]:
         if self._workflows is None:
             return dict(self._app.tasks)
@@ -235,6 +255,7 @@ class Worker:
             host=f"{socket.gethostname()}:{os.getpid()}",
             labels=self._labels,
             slots=self._slots,
+            slot_pools=self._pools,
             queues=self._queues,
             workflows=[task.definition() for task in tasks],
         )

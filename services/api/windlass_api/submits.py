@@ -6,7 +6,7 @@ Checked one by one, stored in batches over all callers.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
 from windlass_core.definitions import DefinitionCache
@@ -20,6 +20,9 @@ from windlass_core.domain.errors import (
     UnknownWorkflow,
 )
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.names import flow_task
+from windlass_core.domain.phase import Phase
+from windlass_core.domain.placement import NO_HOME, Home
 from windlass_core.metrics import Metrics
 from windlass_core.pump import Backoff, Hold, Pump
 from windlass_core.randomness import mint_ids
@@ -30,6 +33,7 @@ from windlass_core.submission import check_submission
 
 # How long a submit waits for a store that is away before its caller is told.
 _PATIENCE_S = 5.0
+_UNDER_WAY = (Phase.LEASED, Phase.RUNNING)
 
 Outcome = run_service_pb2.SubmitOutcome
 
@@ -46,6 +50,8 @@ class _Ticket:
     # On the loop's clock: when its caller is told that the store is away.
     give_up: float
     done: "asyncio.Future[None]"
+    # By parent task run, of those that were looked up.
+    homes: dict[str, Home] = field(default_factory=dict)
 
 
 class Submits:
@@ -135,13 +141,26 @@ class Submits:
                     f"{field}: nobody has registered {name[:200]!r}; start a worker that has it, or register it",
                     field,
                 )
-            run = check_submission(submission, definition, namespace=ticket.namespace, wait=wait, path=path)
+            is_sticky = submission.spec.placement.sticky
+            home = await self._home_of(ticket, submission.spec.parent_task_run_id) if is_sticky else NO_HOME
+            run = check_submission(submission, definition, namespace=ticket.namespace, wait=wait, path=path, home=home)
         except (InvalidField, StoreUnavailable) as error:
             return Outcome(run_id=submission.run_id, error=to_detail(error))
         ticket.runs.append(run)
         ticket.places.append(place)
         ticket.bytes += len(run[1])
         return Outcome(run_id=run[0])
+
+    async def _home_of(self, ticket: _Ticket, parent: str) -> Home:
+        """Where a parent task run is under way, and how its definition binds children to it."""
+        if parent not in ticket.homes:
+            ticket.homes[parent] = NO_HOME
+            (run,) = await self._shard.runs.standing(ticket.namespace, [parent])
+            if run is not None and run.phase in _UNDER_WAY:
+                definition = await self._definitions.version(ticket.namespace, flow_task(run.flow), run.version)
+                sticky = definition.sticky if definition else NO_HOME.sticky
+                ticket.homes[parent] = Home(run.worker_id, sticky)
+        return ticket.homes[parent]
 
     async def _flush(self, tickets: list[_Ticket]) -> None:
         namespaces = {ticket.namespace for ticket in tickets}
