@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
 from windlass_core.domain.phase import Phase
@@ -29,6 +29,8 @@ class Execution:
     began_at: float
     #: None where the code never came to its end.
     ended_at: float | None
+    #: The run's concurrency key; empty where it has none.
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class History:
     #: Workers that the test has killed, or stopped for longer than their session.
     lost_workers: frozenset[str] = frozenset()
     attempts_allowed: int = 1
+    #: How many runs of one concurrency key may be under way, from their first start to their end.
+    permits_per_key: int = 1
     #: Keys that outlived their time.
     leaked: Sequence[str] = ()
 
@@ -181,6 +185,23 @@ def executions_do_not_overlap(history: History) -> Iterator[str]:
                 yield f"{run_id}: attempt {later.attempt} began while attempt {earlier.attempt} was executing"
 
 
+def keys_have_no_more_runs_than_permits(history: History) -> Iterator[str]:
+    """A run that has begun keeps its key's permit to its end, through retries and lost workers."""
+    by_run: dict[tuple[str, str], list[Execution]] = defaultdict(list)
+    for execution in history.executions:
+        if execution.key:
+            by_run[execution.key, execution.run_id].append(execution)
+    changes: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for (key, _run_id), executions in by_run.items():
+        first = min(each.began_at for each in executions)
+        last = max(each.began_at if each.ended_at is None else each.ended_at for each in executions)
+        changes[key] += [(first, 1), (last, -1)]
+    for key, moments in changes.items():
+        most = max(accumulate(change for _at, change in sorted(moments)))
+        if most > history.permits_per_key:
+            yield f"{key}: {most} runs were under way at a time, of {history.permits_per_key}"
+
+
 def indexes_match(history: History) -> Iterator[str]:
     """The index by time has all runs, the list of ends all ended ones, the failed ones are as stored."""
     indexes = history.indexes
@@ -222,6 +243,7 @@ RULES: Final[Sequence[Callable[[History], Iterator[str]]]] = (
     attempts_are_bounded,
     leases_execute_once,
     executions_do_not_overlap,
+    keys_have_no_more_runs_than_permits,
     indexes_match,
     nothing_is_held,
     keys_return_to_their_baseline,

@@ -27,8 +27,8 @@ class Journal:
         self.path = path
         self._fd = os.open(path, os.O_APPEND | os.O_CREAT | os.O_RDWR, 0o600)
 
-    def begin(self, ctx: Context) -> str:
-        """Note that an attempt executes. Returns its nonce."""
+    def begin(self, ctx: Context, key: str = "") -> str:
+        """Note that an attempt executes, of a run with that concurrency key. Returns its nonce."""
         nonce = os.urandom(8).hex()
         self._write(
             nonce=nonce,
@@ -37,6 +37,7 @@ class Journal:
             lease=ctx._assignment.lease_id,
             worker=ctx.worker_id,
             at=time.monotonic(),
+            key=key,
         )
         return nonce
 
@@ -68,6 +69,7 @@ class Journal:
                 nonce=nonce,
                 began_at=float(entry["at"]),
                 ended_at=ends.get(nonce),
+                key=entry["key"],
             )
             for nonce, entry in begins.items()
         ]

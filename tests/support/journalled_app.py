@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from windlass import Context, RetryPolicy, Windlass
+from windlass import ConcurrencyExpression, Context, RetryPolicy, Windlass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from windlass import ClientConfig
 
 MAX_ATTEMPTS = 2
+PERMITS_PER_KEY = 2
 #: Long enough that a retry needs a timer, and with it a scheduler.
 RETRY = RetryPolicy(max_attempts=MAX_ATTEMPTS, initial_interval=0.3, jitter=False)
 
@@ -30,6 +31,8 @@ class Work(BaseModel):
     fail_first: bool = False
     #: Fail at every attempt.
     fail_always: bool = False
+    #: Of `keyed`.
+    key: str = ""
 
 
 class Done(BaseModel):
@@ -43,7 +46,7 @@ class Failed(Exception):
 
 
 class JournalledApp:
-    """The app, and its two tasks. A caller needs no journal; a worker needs a gate for `held`."""
+    """The app, and its tasks. A caller needs no journal; a worker needs a gate for `held`."""
 
     def __init__(self, config: ClientConfig, journal: Journal | None = None, gate: Path | None = None) -> None:
         """Define the tasks."""
@@ -51,13 +54,11 @@ class JournalledApp:
 
         @app.task(retry=RETRY)
         async def work(input: Work, ctx: Context) -> Done:
-            assert journal is not None
-            nonce = journal.begin(ctx)
-            await asyncio.sleep(input.milliseconds / 1000)
-            journal.end(nonce)
-            if input.fail_always or (input.fail_first and ctx.attempt_number == 1):
-                raise Failed
-            return Done(nonce=nonce)
+            return await _work(journal, input, ctx)
+
+        @app.task(retry=RETRY, concurrency=ConcurrencyExpression("input.key", PERMITS_PER_KEY))
+        async def keyed(input: Work, ctx: Context) -> Done:
+            return await _work(journal, input, ctx)
 
         @app.task(retries=MAX_ATTEMPTS - 1)
         def held(input: Work, ctx: Context) -> Done:
@@ -69,7 +70,18 @@ class JournalledApp:
             return Done(nonce=nonce)
 
         self.work = work
+        self.keyed = keyed
         self.held = held
+
+
+async def _work(journal: Journal | None, input: Work, ctx: Context) -> Done:
+    assert journal is not None
+    nonce = journal.begin(ctx, input.key)
+    await asyncio.sleep(input.milliseconds / 1000)
+    journal.end(nonce)
+    if input.fail_always or (input.fail_first and ctx.attempt_number == 1):
+        raise Failed
+    return Done(nonce=nonce)
 
 
 class Gate:

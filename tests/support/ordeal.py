@@ -15,7 +15,7 @@ from tests.support.doctoring import FENCES, doctored
 from tests.support.history import History
 from tests.support.history_reading import busy_keys, read_indexes, read_runs
 from tests.support.journal import Journal
-from tests.support.journalled_app import MAX_ATTEMPTS, Done, Gate, JournalledApp, Work
+from tests.support.journalled_app import MAX_ATTEMPTS, PERMITS_PER_KEY, Done, Gate, JournalledApp, Work
 from tests.support.leaks import leaks_after_retention
 from tests.support.loop_thread import LoopThread
 from tests.support.store_keys import StoreKeys
@@ -153,15 +153,15 @@ class Ordeal:
     # --- What is asked for -----------------------------------------------------------------------
 
     def call(
-        self, count: int = 0, *, task: str = "work", milliseconds: int = 40, api_address: str = ""
+        self, count: int = 0, *, task: str = "work", milliseconds: int = 40, api_address: str = "", keys: int = 1
     ) -> Future[None]:
         """Submit runs and wait for their results, in a thread: 400 at a time, ten to a call.
 
-        Of a hundred, four fail at first and one always.
+        Of a hundred, four fail at first and one always. Those of `keyed` have so many keys.
         """
         address = api_address or self.cluster.api_address
         works = [
-            Work(milliseconds=milliseconds, fail_first=i % 25 == 7, fail_always=i % 100 == 50)
+            Work(milliseconds=milliseconds, fail_first=i % 25 == 7, fail_always=i % 100 == 50, key=f"key-{i % keys}")
             for i in range(count or self.runs)
         ]
         future = self._loop.run(self._call(address, task, works))
@@ -251,6 +251,7 @@ class Ordeal:
             indexes=indexes,
             lost_workers=frozenset(self._lost),
             attempts_allowed=MAX_ATTEMPTS,
+            permits_per_key=PERMITS_PER_KEY,
             leaked=leaks_after_retention(self.cluster.store_url, self._quiet_seconds),
         )
 

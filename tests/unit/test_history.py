@@ -23,11 +23,11 @@ def good() -> History:
         acknowledged=frozenset({A, B, C}),
         told={A: "n1", B: "n3", C: ""},
         executions=[
-            Execution(A, 1, "l1", "w1", "n1", 1.0, 2.0),
-            Execution(B, 1, "l2", "w2", "n2", 1.0, None),
-            Execution(B, 1, "l3", "w1", "n3", 1.5, 2.0),
-            Execution(C, 1, "l4", "w1", "n4", 3.0, 4.0),
-            Execution(C, 2, "l5", "w1", "n5", 5.0, 6.0),
+            Execution(A, 1, "l1", "w1", "n1", 1.0, 2.0, "x"),
+            Execution(B, 1, "l2", "w2", "n2", 1.0, None, "y"),
+            Execution(B, 1, "l3", "w1", "n3", 1.5, 2.0, "y"),
+            Execution(C, 1, "l4", "w1", "n4", 3.0, 4.0, "x"),
+            Execution(C, 2, "l5", "w1", "n5", 5.0, 6.0, "x"),
         ],
         runs={
             A: StoredEnd(A, Phase.COMPLETED, 1, "l1", "n1"),
@@ -37,6 +37,7 @@ def good() -> History:
         indexes=Indexes(accepted=[A, B, C], done=[A, B, C], failed=[C], slots={"w1": (4, 4)}),
         lost_workers=frozenset({"w2"}),
         attempts_allowed=2,
+        permits_per_key=1,
     )
 
 
@@ -132,6 +133,22 @@ def overlapping_attempts(h: History) -> History:
     return replace(h, executions=[*h.executions[:3], replace(h.executions[3], ended_at=5.5), h.executions[4]])
 
 
+def permit_taken_twice(h: History) -> History:
+    """Two runs of one key were executing at a time."""
+    return replace(h, executions=[replace(each, key="x") for each in h.executions])
+
+
+def permit_taken_between_attempts(h: History) -> History:
+    """A run began while another of its key waited for its second attempt."""
+    moved = replace(h.executions[0], began_at=4.2, ended_at=4.8)
+    return replace(h, executions=[moved, *h.executions[1:]])
+
+
+def permit_of_a_lost_worker(h: History) -> History:
+    """A run began before what was lost with its worker was executed again."""
+    return replace(h, executions=[replace(h.executions[0], key="y", ended_at=1.2), *h.executions[1:]])
+
+
 def missing_in_the_index(h: History) -> History:
     """A run that no list shows."""
     return replace(h, indexes=replace(h.indexes, accepted=[A, B]))
@@ -172,6 +189,11 @@ CONTROLS: dict[str, list[Callable[[History], History]]] = {
     "attempts_are_bounded": [one_execution_too_many, attempt_beyond_the_policy],
     "leases_execute_once": [lease_executed_twice],
     "executions_do_not_overlap": [overlapping_attempts],
+    "keys_have_no_more_runs_than_permits": [
+        permit_taken_twice,
+        permit_taken_between_attempts,
+        permit_of_a_lost_worker,
+    ],
     "indexes_match": [missing_in_the_index, stranger_in_the_index, missing_among_the_failed],
     "nothing_is_held": [held_lease, slot_never_given_back],
     "keys_return_to_their_baseline": [key_left_over],
