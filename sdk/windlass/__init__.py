@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from windlass.batch_context import BatchContext as BatchContext
     from windlass.calling import BulkRunItem as BulkRunItem
     from windlass.client import Windlass as Windlass
     from windlass.concurrency import ConcurrencyExpression as ConcurrencyExpression
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from windlass.worker import Worker as Worker
 
 _HOMES = {
+    "BatchContext": "batch_context",
     "BulkRunItem": "calling",
     "ClientConfig": "config",
     "ConcurrencyExpression": "concurrency",

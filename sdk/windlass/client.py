@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, Unpack, ov
 from pydantic_core import from_json
 
 from windlass.batch import Batch
+from windlass.batch_decorator import BatchTaskDecorator
 from windlass.calling import Caller, RunOptions, read_options
 from windlass.config import ClientConfig
 from windlass.decorator import TaskDecorator
@@ -73,6 +74,7 @@ class Windlass:
         self._tasks: dict[str, Task] = {}
         self._instrumentation: Instrumentation | None = None
         self.task: Final = TaskDecorator(self)
+        self.batch_task: Final = BatchTaskDecorator(self)
         logging.getLogger("windlass").setLevel(self.config.log_level)
 
     def instrumented_by(self, instrumentation: Instrumentation) -> None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 current: Final[ContextVar[Context | None]] = ContextVar("windlass_context", default=None)
 
 
+#: The worker that a mocked run is executed by.
+MOCKED: Final = "mock"
+
+
 class Context:
     """What a task is told about its own run, and what it can say back. Safe in any thread."""
 
@@ -264,7 +268,7 @@ def mock_context(
     def cancel_self() -> None:
         context._mark_cancelled("cancelled by the task")  # noqa: SLF001 - its own maker
 
-    context = Context(assignment, "mock", {}, _drop_line, cancel_self, lifespan)
+    context = Context(assignment, MOCKED, {}, _drop_line, cancel_self, lifespan)
     return context
 
 

@@ -184,7 +184,7 @@ class TaskDecorator:
             DuplicateTask: another function has its name.
 
         """
-        prepare = _settings(**options)
+        prepare = settings_of(**options)
 
         def make(function: Callable[..., Any]) -> ModelTask[Any, Any] | PlainTask[..., Any]:
             # String annotations may name what is local to the caller.
@@ -220,7 +220,7 @@ class TaskDecorator:
 _NOT_GIVEN: Any = object()
 
 
-def _settings(
+def settings_of(
     *,
     name: str | None = None,
     description: str = "",

@@ -68,7 +68,7 @@ def read_signature(
     everything = parameters_of(function)
     dependencies, parameters = take_dependencies(function, everything, hints)
     injection = Injection(dependencies, local_names) if dependencies else None
-    output = _codec(function, _output_type(hints), f"output of task {name!r}", "its return type")
+    output = codec_of(function, _output_type(hints), f"output of task {name!r}", "its return type")
     places = [place for place, each in enumerate(parameters) if is_context(each, hints, place)]
     if input_validator is not None or places == [1]:
         return _model_form(function, name, parameters, hints, places, input_validator, output, injection)
@@ -79,7 +79,7 @@ def read_signature(
     plain = PlainInput(
         name,
         {each.name: (each, _without_any(hints.get(each.name, Any))) for each in fields},
-        lambda annotation, label, part: _codec(function, annotation, label, part),
+        lambda annotation, label, part: codec_of(function, annotation, label, part),
     )
     return PlainForm(plain, output, takes_context=bool(places), injection=injection)
 
@@ -102,7 +102,7 @@ def _model_form(
     if annotation is None:
         annotation = _without_any(hints.get(parameters[0].name, EmptyModel))
     return ModelForm(
-        _codec(function, annotation, f"input of task {name!r}", f"`{parameters[0].name}`"), output, injection
+        codec_of(function, annotation, f"input of task {name!r}", f"`{parameters[0].name}`"), output, injection
     )
 
 
@@ -115,7 +115,8 @@ def _without_any(annotation: Any) -> Any:
     return Any if annotation is Parameter.empty else annotation
 
 
-def _codec(function: Callable[..., Any], annotation: Any, label: str, part: str) -> Codec:
+def codec_of(function: Callable[..., Any], annotation: Any, label: str, part: str) -> Codec:
+    """Give what reads and writes `part` of a function, which errors call `label`. Raises InvalidTask."""
     try:
         return Codec(annotation, label)
     except (PydanticSchemaGenerationError, PydanticUserError) as error:

@@ -138,6 +138,9 @@ class Task:
             case _ as unreachable:
                 assert_never(unreachable)
 
+    def hurry(self, worker_id: str) -> None:
+        """Have a worker's attempts wait for no others; those of most tasks never do. On that worker's loop."""
+
     def encode_output(self, value: Any) -> bytes:
         """Write what the function returned.
 

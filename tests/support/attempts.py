@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 class Attempts:
     """Runs an app's tasks on the running loop; is itself where they report to."""
 
-    def __init__(self, app: Windlass, slots: int = 4, *, capture_logs: bool = False) -> None:
+    def __init__(
+        self, app: Windlass, slots: int = 4, *, worker_id: str = "worker-id", capture_logs: bool = False
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
         surroundings = Surroundings(
             middleware=app.middlewares, overrides=app.dependency_overrides, capture_logs=capture_logs
         )
-        self.runner = Runner(app.tasks, slots, "worker-id", {"zone": "a"}, self._loop, self, surroundings)
+        self.runner = Runner(app.tasks, slots, worker_id, {"zone": "a"}, self._loop, self, surroundings)
         self.batches: list[list[Outcome]] = []
         self.outcomes: dict[str, Outcome] = {}
         self.lines: list[LoggedLine] = []

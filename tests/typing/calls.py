@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, assert_type
 
 from pydantic import BaseModel
 
-from windlass import CallNext, Context, Depends, Priority, TaskRunRef, Windlass, WindlassError, WorkflowRunRef
+from windlass import (
+    BatchContext,
+    CallNext,
+    Context,
+    Depends,
+    Priority,
+    TaskRunRef,
+    Windlass,
+    WindlassError,
+    WorkflowRunRef,
+)
 from windlass.model_task import ModelTask
 
 if TYPE_CHECKING:
@@ -178,3 +188,30 @@ def wrong_input(input: Size, ctx: Context) -> None: ...  # refused at decoration
 
 
 takes_plain: PlainTask[[str], Size] = with_context
+
+
+@app.batch_task(batch_max_size=10, batch_group_key="url")
+async def tag(images: list[Image], ctx: BatchContext) -> list[Size | ValueError]:
+    return [Size(1) for _ in images]
+
+
+@app.batch_task
+def measure(images: list[Image]) -> list[Size]:
+    return [Size(1) for _ in images]
+
+
+@app.batch_task(batch_max_interval="1s", retries=3)
+def forget(urls: list[str]) -> None: ...
+
+
+async def batch_tasks() -> None:
+    assert_type(tag.run(Image(url="a")), Size)
+    assert_type(await measure.aio_run(Image(url="a")), Size)
+    assert_type(measure.delay(Image(url="a")), TaskRunRef[Size])
+    assert_type(forget.run("a"), None)
+    assert_type(tag.mock_run(Image(url="a")), Size)
+    measure([Image(url="a")])
+    await tag([Image(url="a")])
+    measure.run([Image(url="a")])  # type: ignore[call-overload] # one input a run
+    measure(Image(url="a"))  # type: ignore[arg-type] # the function takes them all
+    app.batch_task(batch_max_sise=3)  # type: ignore[call-overload] # misspelt

@@ -12,6 +12,7 @@ from typing import Final
 
 from typing_extensions import override
 
+from windlass.batch_context import current_batch
 from windlass.context import current
 
 
@@ -50,7 +51,7 @@ class _Capture(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record with the run of the task that emitted it."""
-        ctx = current.get()
+        ctx = current.get() or current_batch.get()
         if ctx is None or ctx.worker_id not in self._workers or _is_ours(record.name):
             return
         if getattr(self._inside, "now", False):

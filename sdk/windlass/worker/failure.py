@@ -36,7 +36,9 @@ _OURS: Final = frozenset(
         "windlass.held",
         "windlass.middleware",
         "windlass.resolution",
+        "windlass.batch_task",
         "windlass.task",
+        "windlass.worker.batching",
         "windlass.worker.runner",
         "windlass.worker.threads",
     }

@@ -101,6 +101,14 @@ class Runner:
             attempt.mark_cancelled(reason)
         self._hand_over(self._stop, lease_ids, reason)
 
+    def drain(self) -> None:
+        """No more will come: what waits for further attempts begins without them."""
+        self._hand_over(self._hurry)
+
+    def _hurry(self) -> None:
+        for task in self._tasks.values():
+            task.hurry(self._worker_id)
+
     def _hand_over(self, call: Callable[..., object], *args: Any) -> None:
         try:
             self._loop.call_soon_threadsafe(call, *args)

@@ -147,6 +147,8 @@ class Stream:
         session = self._session
         session.drain()
         self._after_change()
+        if self._runner is not None:
+            self._runner.drain()
         await self._until(lambda: not session.executing, grace)
         if session.executing:
             _log.info("the grace is over: %d attempts go back to their queue", session.executing)
