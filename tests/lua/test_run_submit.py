@@ -189,7 +189,7 @@ async def test_a_full_store_refuses_new_runs_and_ends_old_ones(world: World) -> 
         with pytest.raises(StoreFull):
             await world.shard.runs.log([(first, leases[first], [b"line"])])
         with pytest.raises(StoreFull):
-            await world.shard.definitions.register(NAMESPACE, [("new", "v1", b"")])
+            await world.shard.definitions.register(NAMESPACE, [("new", "v1", b"", [])])
         assert await world.shard.workers.heartbeat(15_000, [("w1", world.sessions["w1"], [])]) == [[]]
         assert await world.complete(first) == ["recorded"]
         assert await world.fail(second) == "recorded"

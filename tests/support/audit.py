@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.support.audit_crons import audit_crons
 from tests.support.audit_gates import audit_gates, parts_of
 from tests.support.demands import Demanded, demand_of, places_of, pool_of, satisfies
 from windlass_core.domain.levels import LEVELS
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
 _FAMILIES = {family.name: family for family in FAMILIES}
 _HELD = (Phase.LEASED, Phase.RUNNING)
 _FIRST = {Phase.SCHEDULED, Phase.READY}
+# The scripts by which runs come to be.
+_BEARING = {"run_submit", "crons_fire"}
 # What one call of a script may do in two steps: the phase between them.
 _THROUGH = {
     "run_submit": {Phase.READY},
+    "crons_fire": {Phase.READY},
     "timers_fire": {Phase.READY},
 }
 
@@ -34,7 +38,7 @@ def check_steps(script: str, before: Mapping[str, Phase], after: Mapping[str, Ph
     for run, phase in after.items():
         if run not in before:
             born = _FIRST | {step for p in through for step in TRANSITIONS[p]}
-            if script != "run_submit" or phase not in born:
+            if script not in _BEARING or phase not in born:
                 yield f"{script}: {run} began as {phase.name}"
             continue
         was = before[run]
@@ -58,6 +62,7 @@ def audit(s: Snapshot) -> Iterator[str]:
     yield from audit_gates(s)
     yield from _workers(s)
     yield from _timers(s)
+    yield from audit_crons(s)
 
 
 def _keys(s: Snapshot) -> Iterator[str]:
@@ -304,6 +309,8 @@ def _timers(s: Snapshot) -> Iterator[str]:
             wanted.add(f"start:{run}")
         if "x" in fields and phase in _HELD:
             wanted.add(f"stop:{run}:{fields['L'].decode()}")
+    if s.zset("crd"):
+        wanted.add("crons:")
     kept = {member for member in timers if not re.match(r"kids:|join:|open:|room:|crowd:", member)}
     yield from (f"timer {member} is missing" for member in wanted - kept)
     yield from (f"timer {member} is left" for member in kept - wanted)

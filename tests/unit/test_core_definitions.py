@@ -30,7 +30,7 @@ async def test_what_was_replaced_while_it_was_read_is_not_kept(shard: Shard, mon
 
     async def read_slowly(namespace: str, name: str) -> StoredDefinition | None:
         stored = await read(namespace, name)
-        cache.note_epoch(await shard.definitions.register(namespace, [("b", "v1", b"")]))
+        cache.note_epoch(await shard.definitions.register(namespace, [("b", "v1", b"", [])]))
         return stored
 
     with monkeypatch.context() as slow:

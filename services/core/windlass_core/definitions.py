@@ -7,6 +7,7 @@ epoch of the definitions moves on.
 from collections.abc import Sequence
 
 from windlass.v1 import workflow_pb2
+from windlass_core.domain.cron_spec import CheckedCron, check_cron
 from windlass_core.domain.definition import Definition, check_definition
 from windlass_core.domain.errors import InvalidField, StoreFull
 from windlass_core.store.definitions import Definitions
@@ -65,7 +66,7 @@ class DefinitionCache:
                 raise InvalidField(f"{path}: {definition.name!r} stands here twice", path)
             names.add(definition.name)
         try:
-            epoch = await self._stored.register(namespace, [(d.name, d.version, d.body) for d in definitions])
+            epoch = await self._stored.register(namespace, [_to_store(namespace, d) for d in definitions])
         except StoreFull:
             # A worker that comes back brings nothing new: it has to get in, or nothing ends any more.
             if not await self._are_current(namespace, definitions):
@@ -81,6 +82,11 @@ class DefinitionCache:
             if stored is None or stored.version != definition.version:
                 return False
         return True
+
+
+def _to_store(namespace: str, definition: Definition) -> tuple[str, str, bytes, list[CheckedCron]]:
+    crons = [check_cron(spec, namespace, "cron", declared=True) for spec in definition.crons]
+    return definition.name, definition.version, definition.body, crons
 
 
 def _parse(body: bytes) -> Definition:

@@ -40,7 +40,10 @@ class Metrics(Watcher):
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._submitted = Counter(
-            "windlass_runs_submitted", "Runs that were accepted, by the api", ["workflow"], registry=self.registry
+            "windlass_runs_submitted",
+            "Runs that were accepted, by the api or for a cron",
+            ["workflow"],
+            registry=self.registry,
         )
         self._attempts = Counter(
             "windlass_attempts",

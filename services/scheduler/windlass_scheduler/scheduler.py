@@ -1,4 +1,4 @@
-"""Owns the scheduler's loops: beating for its shard, matching, timers, reaping, retention.
+"""Owns the scheduler's loops: beating for its shard, matching, timers, crons, reaping, retention.
 
 The store's scripts do the work and are safe under two owners; ownership only avoids doing it twice.
 """
@@ -22,6 +22,7 @@ from windlass_core.randomness import mint_ids
 from windlass_core.service import Service
 from windlass_core.settings import SchedulerSettings
 from windlass_core.store.scheduling import Overdue
+from windlass_scheduler.crons import CronFirer
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +53,8 @@ class Scheduler(Service):
     def __init__(self, settings: SchedulerSettings) -> None:
         super().__init__(settings, settings.listen, settings.http_listen)
         self._definitions = DefinitionCache(self.shard.definitions)
+        self._crons = CronFirer(self.shard, self._definitions, self.observation.metrics)
+        self._crons_due = asyncio.Event()
         self._hold_ms = int(settings.session_ttl.total_seconds() * 1000)
         self._retention_ms = int(settings.retention.total_seconds() * 1000)
         self._owner = asyncio.Event()
@@ -71,6 +74,7 @@ class Scheduler(Service):
             self._forever(self._reap_once),
             self._forever(self._match_once),
             self._forever(self._fire_once),
+            self._forever(self._fire_crons_once),
             self._forever(self._expire_once),
         ]
 
@@ -177,8 +181,17 @@ class Scheduler(Service):
                 return
         fired = await self.shard.scheduling.fire()
         self._set_due(fired.next_due_ms, fired.now_ms)
+        if fired.crons_are_due:
+            self._crons_due.set()
         for overdue in fired.overdue:
             await self._end_overdue(overdue)
+
+    async def _fire_crons_once(self) -> None:
+        """Not the timers': thousands of crons may be due in one second."""
+        await self._crons_due.wait()
+        self._crons_due.clear()
+        while self._owner.is_set() and await self._crons.fire_due():
+            pass
 
     async def _end_overdue(self, overdue: Overdue) -> None:
         """The worker was to have stopped the attempt itself; it didn't, or couldn't tell."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from windlass.v1 import workflow_pb2
+from windlass.v1 import schedule_pb2, workflow_pb2
+from windlass_core.domain.cron_spec import check_declared
 from windlass_core.domain.errors import InvalidField
 from windlass_core.domain.gates import Gates, check_gates
 from windlass_core.domain.idempotency import KeyedRuns, check_keyed_runs
@@ -38,6 +39,7 @@ class Definition:
     schedule_timeout_ms: int
     soft_timeout_ms: int
     metadata: Mapping[str, Any]
+    crons: tuple[schedule_pb2.CronSpec, ...] = ()
     gates: Gates | None = None
     demand: Demand = PLAIN
     # A workflow_pb2.Sticky: how its runs' sticky children are bound to its worker.
@@ -89,6 +91,7 @@ def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> De
         execution_timeout_ms=task.execution_timeout_ms,
         schedule_timeout_ms=task.schedule_timeout_ms,
         soft_timeout_ms=task.soft_timeout_ms,
+        crons=check_declared(message.crons, message.name, f"{field}.crons"),
         metadata=_check_metadata(message.default_metadata_json, f"{field}.default_metadata_json"),
         gates=check_gates(message, field),
         demand=check_task_demand(task, path),

@@ -16,6 +16,7 @@ MAX_DESIRED_LABELS = 20
 MAX_SLOT_POOLS = 20
 # Of one attempt: so many members are put into a set, and taken out, when it is given out and ends.
 MAX_SLOT_COST = 1_000
+MAX_CRONS_PER_DEFINITION = 100
 MAX_DURATION_MS = 366 * 24 * 3600 * 1000
 # The end of the year 9999, beyond which calendars do not go.
 MAX_MOMENT_MS = 253_402_300_799_999

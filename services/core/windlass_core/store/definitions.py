@@ -1,7 +1,9 @@
 """Owns the stored definitions: registering them, and reading versions, which never change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from windlass_core.domain.cron_spec import CheckedCron
 from windlass_core.domain.names import flow_task
 from windlass_core.store.keys import Keys
 from windlass_core.store.lanes import depths
@@ -27,8 +29,10 @@ class Definitions:
         self._scripts = scripts
         self._keys = keys
 
-    async def register(self, namespace: str, definitions: list[tuple[str, str, bytes]]) -> int:
-        """Makes each (name, version, body) current. Returns the definitions' epoch afterwards."""
+    async def register(
+        self, namespace: str, definitions: Sequence[tuple[str, str, bytes, Sequence[CheckedCron]]]
+    ) -> int:
+        """Makes each (name, version, body) current, with its crons. Returns the definitions' epoch afterwards."""
         epoch: int = await self._scripts.call("workflows_register", (namespace, definitions))
         return epoch
 

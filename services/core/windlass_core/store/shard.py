@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from windlass_core.store.connection import MAX_CONNECTIONS, connect
+from windlass_core.store.crons import Crons
 from windlass_core.store.definitions import Definitions
 from windlass_core.store.failures import store_errors
 from windlass_core.store.figures import FiguresReader
@@ -39,6 +40,7 @@ class Shard:
         self.scripts = scripts = Scripts(self._links, self.keys.prefix)
         self._reader = reader = Reader(self.redis)
         self.runs = Runs(reader, scripts, self.keys)
+        self.crons = Crons(reader, scripts, self.keys)
         self.scheduled = ScheduledRuns(reader, scripts, self.keys)
         self.workers = Workers(reader, scripts, self.keys)
         self.scheduling = Scheduling(scripts)

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled,
 --          groups come to know their flows, lanes come back from gates that opened, workers are kept free
---          for costly runs.
---          Crons are left to the caller.
+--          for costly runs. Crons are left to the caller.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: how many timers at the most
 -- Returns: msgpack: { { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt,
---            flow, version } }, traced }; the caller decides on those and calls run_fail
--- Invariants: an overdue attempt's timer stays, five seconds on, until run_fail takes it away.
+--            flow, version }, whether crons are due }, traced }; the caller decides on attempts and
+--            calls run_fail, on crons and calls crons_fire
+-- Invariants: the timer of an overdue attempt, and of crons, stays, five seconds on, until it is moved.
 -- Cost:    O(log n) per timer, 200 children and one page of flows per call, 100 lanes per gate
 --!include keys
 --!include time
@@ -27,7 +27,7 @@
 --!include traced
 local children_left = 200
 local AGAIN = 5000
-local overdue = {}
+local overdue, crons_are_due = {}, false
 local fire = {}
 
 -- What is cancelled next may be among what became ready just now: it has to be in its lane by then.
@@ -101,6 +101,11 @@ end
 
 function fire.room(group, member) look_after_room(group, member) end
 
+function fire.crons(_, member)
+  crons_are_due = true
+  call('ZADD', K.timers(), now + AGAIN, member)
+end
+
 local due = call('ZRANGE', K.timers(), '-inf', now, 'BYSCORE', 'LIMIT', 0, cmsgpack.unpack(ARGV[1]))
 for _, member in ipairs(due) do
   call('ZREM', K.timers(), member)
@@ -111,4 +116,4 @@ queue_ready()
 mark_freed()
 flush_finished()
 local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
-return cmsgpack.pack({ { #due, tonumber(head[2] or 0), now, overdue }, traced })
+return cmsgpack.pack({ { #due, tonumber(head[2] or 0), now, overdue, crons_are_due }, traced })
