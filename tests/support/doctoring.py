@@ -29,6 +29,13 @@ FENCES: Final[dict[str, Fence]] = {
     "a run that is there is not stored again": {
         "run_submit": [("if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then", "if false then")]
     },
+    "a permit that is taken is taken": {
+        script: [("return max_runs(gate[2]) - call('ZCARD', K.permits(gate[2])) end", "return max_runs(gate[2]) end")]
+        for script in ("assign", "run_submit", "run_complete")
+    },
+    "a lost run keeps its permits": {
+        "sessions_reap": [("gather_permits(run, gates, true)", "gather_permits(run, gates, false)")]
+    },
 }
 
 
