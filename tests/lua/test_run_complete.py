@@ -8,10 +8,12 @@ import pytest
 
 from tests.support.world import NAMESPACE
 from windlass_core.domain.phase import Phase
+from windlass_core.domain.retry import Budget
 from windlass_core.store.runs import NEXT_RUNS
 
 if TYPE_CHECKING:
     from tests.support.world import World
+    from windlass_core.store.runs import Completed
 
 
 async def test_a_completed_run_has_its_output_and_frees_its_slot(world: World) -> None:
@@ -127,6 +129,19 @@ async def test_a_mixed_batch_is_judged_one_by_one(world: World) -> None:
     first, second = leases
     items = [(first, "wrong", b"1"), (second, leases[second], b"2"), (first, leases[first], b"3")]
     assert await world.shard.runs.complete(items) == ["lease_lost", "recorded", "recorded"]
+
+
+async def test_first_attempts_add_to_the_retry_budget_of_their_workflow(world: World) -> None:
+    """Those that count, once; a workflow without a budget has no key."""
+    budget = Budget(0.5, 0)
+    leases = await world.running(4)
+    plain, *others = leases
+    items: list[Completed] = [(run, leases[run], b"1", budget) for run in others]
+    assert await world.shard.runs.complete([(plain, leases[plain], b"1")]) == ["recorded"]
+    assert not (await world.look()).keys_of("budget")
+    assert await world.shard.runs.complete(items) == ["recorded"] * 3
+    assert await world.shard.runs.complete(items) == ["duplicate"] * 3
+    assert 1.4 < await world.tokens(budget) <= 1.5
 
 
 async def test_an_empty_batch_completes_nothing(world: World) -> None:

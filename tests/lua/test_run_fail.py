@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.world import NAMESPACE
-from windlass_core.domain.limits import MAX_CRASHES, MAX_LOSSES
+from windlass_core.domain.limits import MAX_CRASHES, MAX_FAILURES_PER_RUN, MAX_LOSSES
 from windlass_core.domain.phase import Phase
+from windlass_core.domain.retry import Budget
+from windlass_core.store.runs import to_failure
+from windlass_core.store.scripts import unpack
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -26,7 +29,7 @@ async def test_a_retry_without_delay_is_ready_at_once(world: World) -> None:
     ((_, attempt),) = await world.delivered()
     assert (attempt.run_id, attempt.number) == (run, 2)
     assert attempt.lease_id != first
-    assert [entry.endswith(b"why") for entry in attempt.failures or ()] == [True]
+    assert [to_failure(unpack(entry)).body for entry in attempt.failures or ()] == [b"why"]
 
 
 async def test_a_retry_with_a_delay_waits_in_backoff(world: World) -> None:
@@ -61,7 +64,7 @@ async def test_a_dead_attempt_fails_the_run(world: World) -> None:
     assert await world.phase(run) == Phase.FAILED
     ((told, phase, output, failure, reason, _namespace),) = await world.outbox()
     assert (told.decode(), phase, output, reason) == (run, b"F", b"", b"")
-    assert failure.endswith(b"why")
+    assert to_failure(unpack(failure)).body == b"why"
 
 
 async def test_a_release_charges_nothing(world: World) -> None:
@@ -153,6 +156,76 @@ async def test_a_run_whose_process_dies_again_and_again_ends(world: World) -> No
         await _given_again(world)
     assert await world.fail(run, "among") == "recorded"
     assert await world.phase(run) == Phase.FAILED
+
+
+async def test_a_workflows_runs_share_its_retry_budget(world: World) -> None:
+    """So many in a minute, whichever run wants them; when it is used up a run ends with its own failure."""
+    budget = Budget(0, 2)
+    first, second, third = await world.running(3, api="a1")
+    for run in (first, second):
+        assert await world.fail(run, "retry", 60_000, budget=budget) == "recorded"
+    assert await world.fail(third, "retry", failure=b"why", budget=budget) == "spent"
+    assert await world.phases([first, second]) == {Phase.BACKOFF}
+    assert await world.phase(third) == Phase.FAILED
+    (failure,) = await world.shard.runs.failures(third)
+    assert (failure.body, failure.out_of_budget) == (b"why", True)
+    assert [f.out_of_budget for f in await world.shard.runs.failures(first)] == [False]
+    ((_, _, _, told, _, _),) = await world.outbox()
+    assert to_failure(unpack(told)).out_of_budget
+
+
+async def test_a_used_up_budget_fills_again(world: World) -> None:
+    """To what a minute allows and no further, so that a long silence saves up no storm."""
+    budget = Budget(0.2, 2)
+    runs = iter(await world.running(10))
+    for _ in range(2):
+        assert await world.fail(next(runs), budget=Budget(0, 2)) == "recorded"
+    assert await world.fail(next(runs), budget=Budget(0, 2)) == "spent"
+    await world.age_tokens(1)
+    assert await world.fail(next(runs), budget=budget) == "recorded"
+    assert await world.fail(next(runs), budget=budget) == "spent"
+    await world.age_tokens(600)
+    assert 1.99 < await world.tokens(budget) <= 2
+
+
+async def test_first_attempts_earn_retries(world: World) -> None:
+    """One in two here, also where they fail for good; a second attempt earns nothing."""
+    budget = Budget(0.5, 0)
+    first, second, third = await world.running(3)
+    assert await world.fail(first, "dead", budget=budget) == "recorded"
+    await world.age_tokens(0)
+    assert await world.fail(second, "dead", budget=budget) == "recorded"
+    assert await world.fail(third, "retry", budget=budget) == "recorded"
+    assert (await _given_again(world)).number == 2
+    left = await world.tokens(budget)
+    assert await world.fail(third, "retry", budget=budget) == "spent"
+    assert await world.tokens(budget) <= left
+
+
+async def test_what_charges_no_retry_takes_none_from_the_budget(world: World) -> None:
+    """Nor do runs of another workflow."""
+    budget = Budget(0, 1)
+    await world.connect(tasks=["t", "other"])
+    (run,) = await world.running()
+    (other,) = await world.running(task="other")
+    assert await world.fail(other, "retry", 60_000, budget=budget) == "recorded"
+    for verdict in ("release", "crash", "among"):
+        await world.fail(run, verdict)
+        await _given_again(world)
+    assert await world.fail(run, budget=budget) == "recorded"
+
+
+async def test_of_many_failures_the_latest_are_kept(world: World) -> None:
+    """The others are counted."""
+    (run,) = await world.running()
+    for number in range(MAX_FAILURES_PER_RUN + 2):
+        await world.fail(run, failure=b"%d" % number)
+        await world.match()
+    failures = await world.shard.runs.failures(run)
+    assert [f.body for f in failures] == [b"%d" % n for n in range(2, MAX_FAILURES_PER_RUN + 2)]
+    (stored,) = await world.shard.runs.standing(NAMESPACE, [run])
+    assert stored is not None
+    assert stored.failures_dropped == 2
 
 
 @pytest.mark.parametrize("verdict", ["retry", "dead", "release", "crash", "among"])

@@ -25,11 +25,14 @@ from typing_extensions import override
 from tests.support.oracle import HELD, ModelRun, ModelWorker, Oracle
 from tests.support.world import NAMESPACE, World
 from windlass_core.domain.phase import Phase
+from windlass_core.judgement import Judgement
 from windlass_core.store.runs import Submission
 from windlass_core.store.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+    from windlass_core.domain.retry import Budget
 
 LATER_MS = 600_000
 WORKERS = st.sampled_from(["w1", "w2"])
@@ -250,13 +253,25 @@ class Scripts(RuleBasedStateMachine):
         assert self._do(self._shard.runs.accept([(run, lease)])) == self._oracle.accept(run, lease)
 
     def _complete(self, run: str, lease: str) -> None:
-        verdict = self._do(self._shard.runs.complete([(run, lease, b"1")]))
+        budget = self._budget(run)
+        if budget is None or self._oracle.runs[run].attempt != 1:
+            verdict = self._do(self._shard.runs.complete([(run, lease, b"1")]))
+        else:
+            verdict = self._do(self._shard.runs.complete([(run, lease, b"1", budget)]))
         assert verdict == [self._oracle.complete(run, lease)]
 
     def _fail(self, run: str, lease: str, verdict: Any, *, later: bool) -> None:
-        told = self._do(self._shard.runs.fail([(run, lease, verdict, LATER_MS if later else 0, b"")]))
+        charged = self._budget(run) if verdict in {"retry", "dead"} else None
+        judgement = Judgement(verdict, LATER_MS if later else 0, charged)
+        told = self._do(self._shard.runs.fail([judgement.of(run, lease, b"")]))
         assert told == [self._oracle.fail(run, lease, verdict, later=later)]
         self._old[run] = lease
+
+    def _budget(self, run: str) -> Budget | None:
+        budget = self._oracle.budget_of(run)
+        if budget is not None:
+            self._do(self._world.hold_tokens(self._oracle.runs[run].task))
+        return budget
 
     @rule(run=runs)
     def cancel(self, run: str) -> None:

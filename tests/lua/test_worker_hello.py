@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.world import NAMESPACE, flow_of
 from windlass_core.domain.phase import Phase
-from windlass_core.store.runs import Submission
+from windlass_core.store.runs import Submission, to_failure
+from windlass_core.store.scripts import unpack
 from windlass_core.store.workers import Enrolment
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ async def test_what_is_delivered_again_has_its_history(world: World) -> None:
     enrolled = await world.connect()
     ((_, _, number, *_, failures, _),) = enrolled.again
     assert number == 2
-    assert [entry.endswith(b"why") for entry in failures] == [True]
+    assert [to_failure(unpack(entry)).body for entry in failures] == [b"why"]
 
 
 async def test_the_dispatcher_of_the_old_session_is_told(world: World) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from windlass_core.domain.limits import MAX_CRASHES, MAX_LOSSES
 from windlass_core.domain.phase import Phase
+from windlass_core.domain.retry import Budget
 
 HELD = (Phase.LEASED, Phase.RUNNING)
 
@@ -74,6 +75,9 @@ class Oracle:
         self.runs: dict[str, ModelRun] = {}
         self.workers: dict[str, ModelWorker] = {}
         self._to_cancel_children_of: set[str] = set()
+        #: Of the tasks that have one. In exact fractions, and time does not pass for them here.
+        self.budgets = {"a": Budget(0.5, 2)}
+        self._tokens: dict[str, float] = {task: budget.min_per_minute for task, budget in self.budgets.items()}
 
     def held_by(self, worker: str) -> dict[str, str]:
         """Lease → run of the attempts that a worker holds."""
@@ -147,6 +151,7 @@ class Oracle:
         """The verdict on an output."""
         r = self.runs[run]
         if r.holds(lease):
+            self._earn(r)
             r.finish(Phase.COMPLETED)
             return "recorded"
         return "duplicate" if r.lease == lease and r.phase.terminal else "lease_lost"
@@ -157,15 +162,35 @@ class Oracle:
         if not r.holds(lease):
             return "duplicate" if r.lease == lease else "lease_lost"
         if r.cancelled or verdict == "dead":
+            if not r.cancelled:
+                self._earn(r)
             r.finish(Phase.FAILED)
         elif verdict == "release":
             r.give_back()
         elif verdict in {"crash", "among"}:
             r.take_back(is_crash=verdict == "crash", had_begun=True)
         else:
-            r.isolated = False
-            r.phase = Phase.BACKOFF if later else Phase.READY
+            return self._retry(r, later=later)
         return "recorded"
+
+    def _retry(self, r: ModelRun, *, later: bool) -> str:
+        r.isolated = False
+        self._earn(r)
+        if r.task in self._tokens:
+            if self._tokens[r.task] < 1:
+                r.finish(Phase.FAILED)
+                return "spent"
+            self._tokens[r.task] -= 1
+        r.phase = Phase.BACKOFF if later else Phase.READY
+        return "recorded"
+
+    def _earn(self, r: ModelRun) -> None:
+        if r.task in self._tokens and r.attempt == 1:
+            self._tokens[r.task] += self.budgets[r.task].ratio
+
+    def budget_of(self, run: str) -> Budget | None:
+        """The retry budget of the run's task."""
+        return self.budgets.get(self.runs[run].task)
 
     def cancel(self, run: str) -> str:
         """The outcome of a cancel."""

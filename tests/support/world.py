@@ -6,6 +6,7 @@ Time is the store's: tests move the due times of sessions and timers, and never 
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tests.support.audit import audit, check_steps
 from tests.support.snapshot import Snapshot, take
 from windlass_core.domain.names import flow_name, mint_run_id
 from windlass_core.domain.placement import PLAIN, Demand, label_entries
+from windlass_core.judgement import Judgement
 from windlass_core.randomness import mint_ids
 from windlass_core.store.runs import Submission
 from windlass_core.store.scripts import unpack
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from windlass_core.domain.phase import Phase
+    from windlass_core.domain.retry import Budget
     from windlass_core.store.shard import Shard
 
 NAMESPACE = "default"
@@ -156,9 +159,37 @@ class World:
         leases = await self.leases(*runs)
         return [*await self.shard.runs.complete([(run, lease, output) for run, lease in leases.items()])]
 
-    async def fail(self, run: str, verdict: Any = "retry", delay_ms: int = 0, failure: bytes = b"broke") -> str:
+    async def fail(
+        self,
+        run: str,
+        verdict: Any = "retry",
+        delay_ms: int = 0,
+        failure: bytes = b"broke",
+        budget: Budget | None = None,
+    ) -> str:
         """Ends an attempt badly."""
-        return (await self.shard.runs.fail([(run, await self.lease(run), verdict, delay_ms, failure)]))[0]
+        judgement = Judgement(verdict, delay_ms, budget)
+        return (await self.shard.runs.fail([judgement.of(run, await self.lease(run), failure)]))[0]
+
+    async def tokens(self, budget: Budget, task: str = "t") -> float:
+        """How many retries are left to a task's runs."""
+        s = await self.look()
+        fields = s.hash(f"rb:{NAMESPACE}|{task}")
+        if not fields:
+            return budget.min_per_minute
+        minutes = max(0.0, s.now_ms - int(fields["t"])) / 60_000
+        return budget.min_per_minute + (float(fields["k"]) - budget.min_per_minute) * math.exp(-minutes)
+
+    async def hold_tokens(self, task: str = "t") -> None:
+        """Lets no time have passed for a task's retry budget."""
+        key = self.shard.keys.of("budget", workflow=f"{NAMESPACE}|{task}")
+        if await self.shard.redis.exists(key):
+            await self.shard.redis.hset(key, "t", str((await self.look()).now_ms + 60_000))
+
+    async def age_tokens(self, minutes: float, task: str = "t") -> None:
+        """Lets time pass for a task's retry budget."""
+        key = self.shard.keys.of("budget", workflow=f"{NAMESPACE}|{task}")
+        await self.shard.redis.hincrby(key, "t", -int(minutes * 60_000))
 
     async def cancel(self, *runs: str, reason: str = "stop") -> list[str]:
         """Cancels runs."""

@@ -11,7 +11,7 @@ from windlass_core.domain.definition import check_definition, version_of
 from windlass_core.domain.errors import InvalidField
 from windlass_core.domain.levels import DEFAULT_LEVEL
 from windlass_core.domain.limits import MAX_ATTEMPTS, MAX_DURATION_MS
-from windlass_core.domain.retry import MAX_INTERVAL_MS, Policy
+from windlass_core.domain.retry import MAX_INTERVAL_MS, Budget, Policy
 
 
 def _workflow(task: dict[str, Any] | None = None, **fields: Any) -> workflow_pb2.WorkflowDefinition:
@@ -42,6 +42,7 @@ def test_what_it_says_counts() -> None:
     message = _workflow(
         {"retry": retry, "execution_timeout_ms": 5, "schedule_timeout_ms": 6, "soft_timeout_ms": 4},
         default_queue="q",
+        retry_budget={"ratio": 0.2, "min_per_minute": 10},
         default_priority=workflow_pb2.PRIORITY_CRITICAL,
         default_metadata_json=b'{"team":"x"}',
     )
@@ -49,6 +50,7 @@ def test_what_it_says_counts() -> None:
     assert definition.retry == Policy(
         4, 10, 2.5, 99, jitter=True, non_retryable=frozenset("A"), retryable=frozenset("B")
     )
+    assert definition.budget == Budget(0.2, 10)
     assert (definition.queue, definition.level, definition.metadata) == ("q", 4, {"team": "x"})
     assert (definition.execution_timeout_ms, definition.schedule_timeout_ms, definition.soft_timeout_ms) == (5, 6, 4)
 
@@ -102,6 +104,11 @@ _TASK = workflow_pb2.TaskDefinition(name="a")
         (_workflow({"retry": {"backoff_coefficient": 1001}}), "w.tasks[0].retry.backoff_coefficient"),
         (_workflow({"retry": {"backoff_coefficient": float("nan")}}), "w.tasks[0].retry.backoff_coefficient"),
         (_workflow({"retry": {"max_interval_ms": MAX_DURATION_MS + 1}}), "w.tasks[0].retry.max_interval_ms"),
+        (_workflow(retry_budget={"ratio": 1.1}), "w.retry_budget.ratio"),
+        (_workflow(retry_budget={"ratio": -0.1}), "w.retry_budget.ratio"),
+        (_workflow(retry_budget={"ratio": float("nan")}), "w.retry_budget.ratio"),
+        (_workflow(retry_budget={"min_per_minute": 1_000_001}), "w.retry_budget.min_per_minute"),
+        (_workflow(retry_budget={}), "w.retry_budget"),
         (_workflow(description="x" * 4097), "w.description"),
         (_workflow(default_queue="a b"), "w.default_queue"),
         (_workflow(default_priority=9), "w.default_priority"),

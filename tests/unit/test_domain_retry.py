@@ -21,7 +21,7 @@ policies = st.builds(
 
 
 def _decide(policy: Policy, **given: Any) -> RetryAfter | Dead:
-    facts: dict[str, Any] = {"attempt": 1, "error_type": "Error", "non_retryable": False, "random": 0.5}
+    facts: dict[str, Any] = {"attempt": 1, "error_types": ["Error"], "non_retryable": False, "random": 0.5}
     return decide_retry(policy, **{**facts, **given})
 
 
@@ -79,8 +79,19 @@ def test_the_worker_can_forbid_a_retry() -> None:
 def test_named_errors_are_not_retried() -> None:
     """All others are."""
     policy = Policy(max_attempts=5, non_retryable=frozenset({"ValueError"}))
-    assert _decide(policy, error_type="ValueError") == Dead()
-    assert _decide(policy, error_type="KeyError") == RetryAfter(0)
+    assert _decide(policy, error_types=["ValueError"]) == Dead()
+    assert _decide(policy, error_types=["KeyError"]) == RetryAfter(0)
+
+
+def test_a_named_type_means_those_that_derive_from_it() -> None:
+    """As an `except` does; where both lists say something of an error it is not retried."""
+    refused = ["ConnectionRefusedError", "ConnectionError", "OSError", "Exception"]
+    only = Policy(max_attempts=5, retryable=frozenset({"OSError"}))
+    assert _decide(only, error_types=refused) == RetryAfter(0)
+    assert _decide(only, error_types=["ValueError", "Exception"]) == Dead()
+    but = Policy(max_attempts=5, retryable=frozenset({"Exception"}), non_retryable=frozenset({"ConnectionError"}))
+    assert _decide(but, error_types=refused) == Dead()
+    assert _decide(but, error_types=["TimeoutError", "OSError", "Exception"]) == RetryAfter(0)
 
 
 def test_only_named_errors_are_retried() -> None:
@@ -88,9 +99,9 @@ def test_only_named_errors_are_retried() -> None:
     policy = Policy(
         max_attempts=5, retryable=frozenset({"KeyError", "ValueError"}), non_retryable=frozenset({"ValueError"})
     )
-    assert _decide(policy, error_type="KeyError") == RetryAfter(0)
-    assert _decide(policy, error_type="ValueError") == Dead()
-    assert _decide(policy, error_type="OSError") == Dead()
+    assert _decide(policy, error_types=["KeyError"]) == RetryAfter(0)
+    assert _decide(policy, error_types=["ValueError"]) == Dead()
+    assert _decide(policy, error_types=["OSError"]) == Dead()
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 500])

@@ -285,6 +285,7 @@ class Failure(_message.Message):
     FAILED_AT_MS_FIELD_NUMBER: _builtins.int
     NON_RETRYABLE_FIELD_NUMBER: _builtins.int
     REPLAY_FIELD_NUMBER: _builtins.int
+    OUT_OF_BUDGET_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """The error's type, which retry policies name, also those of callers in other languages: the
     name of its class or type without package or module, or a code of the task's own choice.
@@ -308,6 +309,8 @@ class Failure(_message.Message):
     """Set by the worker: this must not be retried, whatever the policy says."""
     replay: _builtins.int
     """How often the run had been replayed before this attempt: attempts count from 1 each time."""
+    out_of_budget: _builtins.bool
+    """The policy allows another attempt, and there is none: the workflow's retry budget was used up."""
     def __init__(
         self,
         *,
@@ -320,10 +323,11 @@ class Failure(_message.Message):
         failed_at_ms: _builtins.int = ...,
         non_retryable: _builtins.bool = ...,
         replay: _builtins.int = ...,
+        out_of_budget: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failed_at_ms", b"failed_at_ms", "message", b"message", "non_retryable", b"non_retryable", "replay", b"replay", "started_at_ms", b"started_at_ms", "traceback", b"traceback", "type", b"type", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failed_at_ms", b"failed_at_ms", "message", b"message", "non_retryable", b"non_retryable", "out_of_budget", b"out_of_budget", "replay", b"replay", "started_at_ms", b"started_at_ms", "traceback", b"traceback", "type", b"type", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -382,6 +386,7 @@ class Run(_message.Message):
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     REPLAYS_FIELD_NUMBER: _builtins.int
+    FAILURES_DROPPED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUIDv7, minted by the caller or, where it left it out, by the api."""
     workflow_version: _builtins.str
@@ -410,13 +415,15 @@ class Run(_message.Message):
     """Why it was cancelled, for people."""
     replays: _builtins.int
     """How often it was replayed after an end."""
+    failures_dropped: _builtins.int
+    """Failed attempts that are not among the failures: the engine keeps the latest 100 of a run."""
     @_builtins.property
     def spec(self) -> Global___RunSpec:
         """What was asked for."""
 
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Failure]:
-        """Each failed attempt, oldest first, those before a replay too. Left out of lists."""
+        """Each failed attempt, oldest first, those before a replay too; of many the latest. Left out of lists."""
 
     @_builtins.property
     def progress(self) -> Global___Progress:
@@ -442,10 +449,11 @@ class Run(_message.Message):
         cancel_reason: _builtins.str = ...,
         progress: Global___Progress | None = ...,
         replays: _builtins.int = ...,
+        failures_dropped: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "failures", b"failures", "finished_at_ms", b"finished_at_ms", "output_json", b"output_json", "phase", b"phase", "progress", b"progress", "ready_at_ms", b"ready_at_ms", "replays", b"replays", "run_id", b"run_id", "spec", b"spec", "started_at_ms", b"started_at_ms", "status", b"status", "worker_id", b"worker_id", "workflow_version", b"workflow_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "failures", b"failures", "failures_dropped", b"failures_dropped", "finished_at_ms", b"finished_at_ms", "output_json", b"output_json", "phase", b"phase", "progress", b"progress", "ready_at_ms", b"ready_at_ms", "replays", b"replays", "run_id", b"run_id", "spec", b"spec", "started_at_ms", b"started_at_ms", "status", b"status", "worker_id", b"worker_id", "workflow_version", b"workflow_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

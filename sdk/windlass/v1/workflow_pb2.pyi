@@ -403,16 +403,18 @@ Global___DesiredLabel: _TypeAlias = DesiredLabel  # noqa: Y015
 
 @_typing.final
 class RetryBudget(_message.Message):
-    """How many retries a workflow may have in all, so that a fault of what all its runs need makes no storm."""
+    """How many retries a workflow may have in all, so that a fault of what all its runs need makes no storm.
+    Where the budget is used up a failed attempt is its run's last. Not both may be 0.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RATIO_FIELD_NUMBER: _builtins.int
     MIN_PER_MINUTE_FIELD_NUMBER: _builtins.int
     ratio: _builtins.float
-    """Retries per first attempt, 0 to 1: 0.2 allows one retry for five runs."""
+    """Retries per first attempt that ended in about the last minute, 0 to 1: 0.2 allows one for five runs."""
     min_per_minute: _builtins.int
-    """Retries that are allowed besides in each minute."""
+    """Retries that are allowed besides in each minute, at most 1,000,000."""
     def __init__(
         self,
         *,

@@ -101,6 +101,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         failures = await self._runs.failures(run_id)
         latest = portion((failure_message(f) for f in reversed(failures)), _FAILURE_BYTES)
         message.failures.extend(reversed(latest))
+        message.failures_dropped = run.failures_dropped + len(failures) - len(latest)
         return run_service_pb2.GetRunResponse(run=message)
 
     @override

@@ -13,6 +13,7 @@ def failure_message(failure: StoredFailure) -> run_pb2.Failure:
     message.started_at_ms = failure.started_ms
     message.failed_at_ms = failure.failed_ms
     message.replay = failure.replay
+    message.out_of_budget = failure.out_of_budget
     return message
 
 

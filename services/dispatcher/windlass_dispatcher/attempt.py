@@ -5,6 +5,7 @@ from typing import Any
 
 from windlass.v1 import dispatch_pb2, run_pb2
 from windlass_core.domain.definition import Definition
+from windlass_core.domain.retry import Budget
 from windlass_core.failure import read_failure
 from windlass_core.rpc.portion import portion
 
@@ -39,6 +40,8 @@ class Attempt:
     traceparent: str = ""
     # It has to be alone in its process.
     isolated: bool = False
+    # Of a first attempt, where its workflow has one; known once it has been sent.
+    budget: Budget | None = None
 
     @property
     def kept_bytes(self) -> int:
@@ -80,6 +83,8 @@ def to_assignment(
         max_attempts = spec.retry.max_attempts or 1
     else:
         max_attempts = definition.retry.max_attempts if definition else 1
+    if definition is not None and attempt.number == 1:
+        attempt.budget = definition.budget
     message = dispatch_pb2.Assignment(
         run_id=attempt.run_id,
         lease_id=attempt.lease_id,

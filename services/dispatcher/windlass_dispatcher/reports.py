@@ -12,10 +12,10 @@ import structlog
 from windlass.v1 import dispatch_pb2, run_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreFull
-from windlass_core.judgement import judge, policy_of
+from windlass_core.judgement import Judgement, judge, terms_of
 from windlass_core.metrics import Ending, Metrics
 from windlass_core.pump import Hold, Pump
-from windlass_core.store.runs import FailureVerdict, Reported
+from windlass_core.store.runs import Completed, FailureVerdict, Reported
 from windlass_core.store.scripts import pack
 from windlass_core.store.shard import Shard
 from windlass_dispatcher.attempt import Attempt
@@ -32,10 +32,12 @@ _OVERHEAD_BYTES = 500
 
 _OUTCOMES: dict[Reported, "dispatch_pb2.ReportOutcome.ValueType"] = {
     "recorded": dispatch_pb2.REPORT_OUTCOME_RECORDED,
+    "spent": dispatch_pb2.REPORT_OUTCOME_RECORDED,
     "duplicate": dispatch_pb2.REPORT_OUTCOME_DUPLICATE,
     "lease_lost": dispatch_pb2.REPORT_OUTCOME_LEASE_LOST,
 }
 
+_RECORDED = ("recorded", "spent")
 _ENDINGS: dict[FailureVerdict, Ending] = {
     "retry": "retried",
     "dead": "failed",
@@ -130,7 +132,7 @@ class Reports:
 
     async def _complete(self, items: list[Completion]) -> None:
         await self._after_words([item.attempt[1] for item in items])
-        verdicts = await self._shard.runs.complete([item.attempt for item in items])
+        verdicts = await self._shard.runs.complete([_completed(item) for item in items])
         for item, verdict in zip(items, verdicts, strict=True):
             ack = dispatch_pb2.Ack(lease_id=item.attempt[1], outcome=_OUTCOMES[verdict])
             item.stream.acknowledge(ack)
@@ -140,39 +142,41 @@ class Reports:
 
     async def _fail(self, items: list[Failing]) -> None:
         await self._after_words([item.effect.lease_id for item in items])
-        attempts = await asyncio.gather(*(self._judged(item) for item in items))
-        verdicts = await self._shard.runs.fail(list(attempts))
+        judgements = await asyncio.gather(*(self._judged(item) for item in items))
+        verdicts = await self._shard.runs.fail(
+            [
+                judged.of(item.effect.run_id, item.effect.lease_id, item.effect.failure.SerializeToString())
+                for item, judged in zip(items, judgements, strict=True)
+            ]
+        )
         for item, verdict in zip(items, verdicts, strict=True):
             outcome = _OUTCOMES[verdict]
-            if item.effect.rejected and verdict == "recorded":
+            if item.effect.rejected and verdict in _RECORDED:
                 outcome = dispatch_pb2.REPORT_OUTCOME_REJECTED
             item.stream.acknowledge(dispatch_pb2.Ack(lease_id=item.effect.lease_id, outcome=outcome))
         self._metrics.attempts_ended(
-            (item.effect.attempt, _ENDINGS[judged[2]])
-            for item, judged, verdict in zip(items, attempts, verdicts, strict=True)
-            if verdict == "recorded"
+            (item.effect.attempt, "failed" if verdict == "spent" else _ENDINGS[judged.verdict])
+            for item, judged, verdict in zip(items, judgements, verdicts, strict=True)
+            if verdict in _RECORDED
         )
 
-    async def _judged(self, item: Failing) -> tuple[str, str, FailureVerdict, int, bytes]:
+    async def _judged(self, item: Failing) -> Judgement:
         effect = item.effect
-        if effect.verdict is None:
-            verdict, delay_ms = await self._judge(item.stream.namespace, effect)
-        else:
-            verdict, delay_ms = effect.verdict, 0
-        body = effect.failure.SerializeToString()
-        return effect.run_id, effect.lease_id, verdict, delay_ms, body
+        if effect.verdict is not None:
+            return Judgement(effect.verdict)
+        return await self._judge(item.stream.namespace, effect)
 
-    async def _judge(self, namespace: str, effect: Fail) -> tuple[FailureVerdict, int]:
+    async def _judge(self, namespace: str, effect: Fail) -> Judgement:
         known = effect.attempt
         if known is not None and known.spec is not None:
             flow, version, number, spec = known.flow, known.version, known.number, known.spec
         else:
             run = (await self._shard.runs.get(namespace, [effect.run_id]))[0]
             if run is None:
-                return "dead", 0
+                return Judgement("dead")
             flow, version, number, spec = run.flow, run.version, run.attempt, run.spec
-        policy = await policy_of(self._definitions, namespace, flow, version, run_pb2.RunSpec.FromString(spec))
-        return judge(policy, number, effect.failure)
+        terms = await terms_of(self._definitions, namespace, flow, version, run_pb2.RunSpec.FromString(spec))
+        return judge(terms, number, effect.failure, effect.base_types)
 
     async def _keep_logs(self, logs: list[dispatch_pb2.TaskLog]) -> None:
         lines = [
@@ -208,6 +212,13 @@ class Reports:
         if not self._dropped_lines:
             _log.warning("log lines are being dropped", reason=why)
         self._dropped_lines += sum(len(log.lines) for log in logs)
+
+
+def _completed(item: Completion) -> Completed:
+    """With the budget that a first attempt adds to, where there is one."""
+    if item.known is None or item.known.budget is None:
+        return item.attempt
+    return (*item.attempt, item.known.budget)
 
 
 def _completion_bytes(item: Completion) -> int:

@@ -33,6 +33,7 @@ _MAX_FAILURE_TEXT = 16 * 1024
 _MAX_TRACEBACK = 32 * 1024
 # The names of levels, and ids in hexadecimal digits.
 _MAX_WORD = 64
+_MAX_BASE_TYPES = 20
 
 _CRASHES: dict[int, FailureVerdict] = {
     dispatch_pb2.CRASH_ALONE: "crash",
@@ -79,6 +80,7 @@ class Fail:
     failure: run_pb2.Failure
     verdict: FailureVerdict | None = None
     rejected: bool = False
+    base_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,8 @@ class WorkerSession:
         if completed:
             effects.append(Complete(completed, known))
         effects += [
-            self._fail(item.run_id, item.lease_id, _cut(item.failure), _verdict(item)) for item in report.failed
+            self._fail(item.run_id, item.lease_id, _cut(item.failure), _verdict(item), base_types=_base_types(item))
+            for item in report.failed
         ]
         return effects
 
@@ -247,10 +250,11 @@ class WorkerSession:
         verdict: FailureVerdict | None = None,
         *,
         rejected: bool = False,
+        base_types: tuple[str, ...] = (),
     ) -> Fail:
         attempt = self._attempts.get(lease_id)
         self.forget(lease_id)
-        return Fail(run_id, lease_id, attempt, failure, verdict, rejected)
+        return Fail(run_id, lease_id, attempt, failure, verdict, rejected, base_types)
 
     def _logs(self, logs: dispatch_pb2.Logs) -> list[Effect]:
         most = 10 * MAX_ITEMS_PER_MESSAGE
@@ -312,6 +316,10 @@ def _verdict(failed: dispatch_pb2.Failed) -> FailureVerdict | None:
         raise ProtocolError(f"report.failed.crash: expected a known one, got {failed.crash}")
     failed.failure.type = "Crashed"
     return _CRASHES[failed.crash]
+
+
+def _base_types(failed: dispatch_pb2.Failed) -> tuple[str, ...]:
+    return tuple(name[:MAX_NAME_LENGTH] for name in failed.base_types[:_MAX_BASE_TYPES])
 
 
 def _cut(failure: run_pb2.Failure) -> run_pb2.Failure:

@@ -8,9 +8,9 @@ from typing_extensions import override
 from windlass.v1 import dispatch_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.names import flow_task
+from windlass_core.judgement import Judgement
 from windlass_core.metrics import Metrics
 from windlass_core.pump import Hold
-from windlass_core.store.runs import FailureVerdict
 from windlass_core.store.shard import Shard
 from windlass_core.tracing import Tracing
 from windlass_dispatcher.attempt import Attempt
@@ -69,12 +69,15 @@ class TracedReports(Reports):
             self._settled(item.effect.attempt, begin_ns, self._verdicts.pop(item.effect.lease_id, {}))
 
     @override
-    async def _judged(self, item: Failing) -> tuple[str, str, FailureVerdict, int, bytes]:
+    async def _judged(self, item: Failing) -> Judgement:
         judged = await super()._judged(item)
         known = item.effect.attempt
         if known is not None and known.traceparent:
-            _run, lease, verdict, delay_ms, _body = judged
-            self._verdicts[lease] = {"windlass.outcome": verdict, "windlass.retry_delay_ms": delay_ms}
+            told: dict[str, str | int] = {
+                "windlass.outcome": judged.verdict,
+                "windlass.retry_delay_ms": judged.delay_ms,
+            }
+            self._verdicts[item.effect.lease_id] = told
         return judged
 
     def _settled(self, attempt: Attempt | None, begin_ns: int, attributes: dict[str, str | int]) -> None:

@@ -15,7 +15,7 @@ from windlass.v1 import run_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreUnavailable
 from windlass_core.http_door import Readiness
-from windlass_core.judgement import judge, policy_of
+from windlass_core.judgement import judge, terms_of
 from windlass_core.metrics import Metrics
 from windlass_core.pump import Backoff
 from windlass_core.randomness import mint_ids
@@ -202,9 +202,9 @@ class Scheduler(Service):
         namespace = overdue.flow.partition("|")[0]
         (body,) = await self.shard.runs.specs([overdue.run_id])
         spec = run_pb2.RunSpec.FromString(body)
-        policy = await policy_of(self._definitions, namespace, overdue.flow, overdue.version, spec)
-        verdict, delay_ms = judge(policy, overdue.attempt, failure)
-        await self.shard.runs.fail([(overdue.run_id, overdue.lease_id, verdict, delay_ms, failure.SerializeToString())])
+        terms = await terms_of(self._definitions, namespace, overdue.flow, overdue.version, spec)
+        judgement = judge(terms, overdue.attempt, failure)
+        await self.shard.runs.fail([judgement.of(overdue.run_id, overdue.lease_id, failure.SerializeToString())])
 
     async def _expire_once(self) -> None:
         await asyncio.sleep(EXPIRE_EVERY_S)

@@ -16,17 +16,19 @@ from windlass_core.domain.levels import DEFAULT_LEVEL, LEVELS
 from windlass_core.domain.limits import MAX_ATTEMPTS, MAX_DURATION_MS, MAX_METADATA_BYTES
 from windlass_core.domain.names import DEFAULT_QUEUE, check_name
 from windlass_core.domain.placement import PLAIN, Demand, check_sticky, check_task_demand
-from windlass_core.domain.retry import MAX_INTERVAL_MS, Policy
+from windlass_core.domain.retry import MAX_INTERVAL_MS, Budget, Policy
 
 _MAX_DESCRIPTION_BYTES = 4 * 1024
 _MAX_COEFFICIENT = 1_000.0
+_MAX_RETRIES_PER_MINUTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
     """A checked version of a workflow of one task. Durations in milliseconds, 0: no limit.
 
-    `gates` are what its runs have to pass, `keyed` how they get idempotency keys; None where that is nothing.
+    `gates` are what its runs have to pass, `keyed` how they get idempotency keys, `budget` bounds the
+    retries of all of them together; None where that is nothing.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Definition:
     # A workflow_pb2.Sticky: how its runs' sticky children are bound to its worker.
     sticky: int = workflow_pb2.STICKY_UNSPECIFIED
     keyed: KeyedRuns | None = None
+    budget: Budget | None = None
 
 
 def version_of(message: workflow_pb2.WorkflowDefinition) -> str:
@@ -97,6 +100,9 @@ def check_definition(message: workflow_pb2.WorkflowDefinition, field: str) -> De
         demand=check_task_demand(task, path),
         sticky=check_sticky(message.sticky, f"{field}.sticky"),
         keyed=check_keyed_runs(message, field),
+        budget=_check_budget(message.retry_budget, f"{field}.retry_budget")
+        if message.HasField("retry_budget")
+        else None,
     )
 
 
@@ -110,6 +116,17 @@ def _check_metadata(text: bytes, field: str) -> Mapping[str, Any]:
     if not isinstance(metadata, dict):
         raise InvalidField(f"{field}: expected a JSON object", field)
     return metadata
+
+
+def _check_budget(message: workflow_pb2.RetryBudget, field: str) -> Budget:
+    if not 0 <= message.ratio <= 1:
+        raise InvalidField(f"{field}.ratio: expected 0 to 1, got {message.ratio}", f"{field}.ratio")
+    if message.min_per_minute > _MAX_RETRIES_PER_MINUTE:
+        path = f"{field}.min_per_minute"
+        raise InvalidField(f"{path}: expected at most {_MAX_RETRIES_PER_MINUTE}, got {message.min_per_minute}", path)
+    if not message.ratio and not message.min_per_minute:
+        raise InvalidField(f"{field}: expected a ratio or a min_per_minute over 0", field)
+    return Budget(message.ratio, message.min_per_minute)
 
 
 def check_level(level: int, field: str) -> int:

@@ -21,6 +21,9 @@ MAX_DURATION_MS = 366 * 24 * 3600 * 1000
 # The end of the year 9999, beyond which calendars do not go.
 MAX_MOMENT_MS = 253_402_300_799_999
 
+# Of a run that fails more often the latest are kept.
+MAX_FAILURES_PER_RUN = 100
+
 MAX_LOG_LINES_PER_RUN = 1_000
 MAX_LOG_BYTES_PER_RUN = 1024 * 1024
 MAX_LOG_MESSAGE_BYTES = 16 * 1024

@@ -1,6 +1,8 @@
 """Owns the decision whether and when a failed attempt is tried again."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_INTERVAL_MS = 24 * 3600 * 1000
 
@@ -16,6 +18,13 @@ class Policy:
     jitter: bool = False
     non_retryable: frozenset[str] = frozenset()
     retryable: frozenset[str] = frozenset()
+
+
+class Budget(NamedTuple):
+    """How many retries all runs of a workflow may have: per first attempt of the last minute, and besides."""
+
+    ratio: float
+    min_per_minute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +52,17 @@ def backoff_ms(policy: Policy, attempt: int) -> int:
 
 
 def decide_retry(
-    policy: Policy, *, attempt: int, error_type: str, non_retryable: bool, random: float
+    policy: Policy, *, attempt: int, error_types: Collection[str], non_retryable: bool, random: float
 ) -> RetryAfter | Dead:
     """What follows the failure of the given attempt.
 
-    `random` is evenly drawn from [0, 1) and scales the delay where the policy has jitter ("full
-    jitter", https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    `error_types` are the error's type and those that it derives from. `random` is evenly drawn from [0, 1)
+    and scales the delay where the policy has jitter ("full jitter",
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     """
-    if non_retryable or attempt >= policy.max_attempts or error_type in policy.non_retryable:
+    if non_retryable or attempt >= policy.max_attempts or not policy.non_retryable.isdisjoint(error_types):
         return Dead()
-    if policy.retryable and error_type not in policy.retryable:
+    if policy.retryable and policy.retryable.isdisjoint(error_types):
         return Dead()
     delay = backoff_ms(policy, attempt)
     return RetryAfter(int(delay * random) if policy.jitter else delay)

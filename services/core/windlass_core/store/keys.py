@@ -83,6 +83,7 @@ FAMILIES = (
     Family("versions", "dv:{ns}", "hash", "name@version → registered ms, definition", "always"),
     Family("namespaces", "nss", "set", "namespaces that have definitions", "always"),
     Family("epoch", "epoch", "string", "counts changes of definitions", "always"),
+    Family("budget", "rb:{workflow}", "hash", "retries left: k tokens, as of t, ms", "half an hour from its last use"),
     # Tokens
     Family("token", "tok:{token}", "hash", "a token; fields below", "until 30 days after its end"),
     Family("tokens", "toks:{ns}", "zset", "token → created, ms", "with the tokens, or at the next one's"),
@@ -117,6 +118,7 @@ RUN_FIELDS = {
     "ic": "digest of its content, where that key counts until its end",
     "cr": "crashes charged",
     "lo": "losses not charged",
+    "fd": "failures dropped",
     "is": "set where the next attempt is to be alone in its process",
     "ll": "log lines ever written",
     "lb": "bytes of the log lines that are kept",
@@ -236,6 +238,7 @@ def to_lua() -> str:
     lines.append(f"PHASE.TERMINAL = {{ {terminal} }}")
     lines.append(f"LIMIT.LOG_LINES = {limits.MAX_LOG_LINES_PER_RUN}")
     lines.append(f"LIMIT.LOG_BYTES = {limits.MAX_LOG_BYTES_PER_RUN}")
+    lines.append(f"LIMIT.FAILURES = {limits.MAX_FAILURES_PER_RUN}")
     lines.append(f"LIMIT.CRASHES = {limits.MAX_CRASHES}")
     lines.append(f"LIMIT.LOSSES = {limits.MAX_LOSSES}")
     lines.append(f"LIMIT.STOP_GRACE = {limits.STOP_GRACE_MS}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from windlass_core.domain.phase import Phase
+from windlass_core.domain.retry import Budget
 from windlass_core.randomness import mint_ids
 from windlass_core.store.keys import Keys
 from windlass_core.store.reader import Reader
@@ -47,15 +48,21 @@ class KeyHolder:
 
 #: What became of a submit that stored nothing.
 Verdict: TypeAlias = Literal["duplicate", "taken"] | KeyHolder
-Reported: TypeAlias = Literal["recorded", "duplicate", "lease_lost"]
+Reported: TypeAlias = Literal["recorded", "spent", "duplicate", "lease_lost"]
 FailureVerdict: TypeAlias = Literal["retry", "dead", "release", "crash", "among"]
+
+#: Run, lease, output; for a first attempt of a workflow that has one, its retry budget.
+Completed: TypeAlias = tuple[str, str, bytes] | tuple[str, str, bytes, Budget]
+#: Run, lease, verdict, delay ms, Failure; the retry budget of a workflow that has one.
+Failed: TypeAlias = tuple[str, str, FailureVerdict, int, bytes] | tuple[str, str, FailureVerdict, int, bytes, Budget]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFailure:
     """A failed attempt. `body` is a serialized Failure with what the worker told.
 
-    `replay` counts the run's replays before it: attempts of each begin with 1.
+    `replay` counts the run's replays before it: attempts of each begin with 1. `out_of_budget`: it was to
+    be tried again, and the workflow's retry budget was used up.
     """
 
     attempt: int
@@ -64,6 +71,7 @@ class StoredFailure:
     failed_ms: int
     body: bytes
     replay: int = 0
+    out_of_budget: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +91,20 @@ class StoredRun:
     output: bytes
     worker_id: str
     cancel_reason: str | None
+    failures_dropped: int
     replays: int = 0
     # A serialized Progress, empty where the last attempt has told none.
     progress: bytes = b""
 
 
-_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp", "pg")
+_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp", "pg", "fd")
 _FIELDS = (*_STANDING, "b", "o")
 
 
 def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
-    flow, version, phase, attempt, created, ready, started, ended, worker, cx, replays, progress, *payloads = values
+    flow, version, phase, attempt, created, ready, started, ended, worker, cx, replays, progress, dropped, *payloads = (
+        values
+    )
     if flow is None:
         return None
     spec, output = payloads or (None, None)
@@ -111,6 +122,7 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         output=output or b"",
         worker_id=(worker or b"").decode(),
         cancel_reason=None if cx is None else cx.decode(),
+        failures_dropped=int(dropped or 0),
         replays=int(replays or 0),
         progress=_progress_of(progress, int(attempt or 0)) if progress else b"",
     )
@@ -123,8 +135,8 @@ def _progress_of(kept: bytes, attempt: int) -> bytes:
 
 def to_failure(entry: list[Any]) -> StoredFailure:
     """A failure as scripts keep it."""
-    attempt, worker, started, failed, body, *replay = entry
-    return StoredFailure(attempt, worker.decode(), started, failed, body, *replay)
+    attempt, worker, started, failed, body, replay, out_of_budget = entry
+    return StoredFailure(attempt, worker.decode(), started, failed, body, replay, out_of_budget)
 
 
 class Runs:
@@ -167,13 +179,13 @@ class Runs:
         moved: int = await self._scripts.call("run_refresh", attempts)
         return moved
 
-    async def complete(self, attempts: list[tuple[str, str, bytes]]) -> list[Reported]:
-        """Ends (run, lease, output)."""
+    async def complete(self, attempts: Sequence[Completed]) -> list[Reported]:
+        """Ends attempts with their outputs."""
         leases = mint_ids(min(len(attempts), NEXT_RUNS))
         return [v.decode() for v in await self._scripts.step("run_complete", (attempts, leases))]
 
-    async def fail(self, attempts: list[tuple[str, str, FailureVerdict, int, bytes]]) -> list[Reported]:
-        """Records (run, lease, verdict, delay ms, Failure)."""
+    async def fail(self, attempts: Sequence[Failed]) -> list[Reported]:
+        """Records what became of attempts that ended without an output."""
         return [v.decode() for v in await self._scripts.call("run_fail", attempts)]
 
     async def cancel(self, namespace: str, reason: str, run_ids: list[str]) -> list[str]:

@@ -1,10 +1,15 @@
 -- What becomes of a run whose attempt didn't end well.
 
--- Keeps a failure in the run's history: { attempt, worker, started ms, failed ms, Failure, replay or nil }.
--- r: the fields n, wk, s, rp of the run.
-local function remember(run, r, failure)
-  call('RPUSH', K.failures(run),
-    cmsgpack.pack({ tonumber(r.n), r.wk, tonumber(r.s), now, failure, tonumber(r.rp) }))
+-- Keeps a failure in the run's history: { attempt, worker, started ms, failed ms, Failure, replay, whether
+-- a retry was refused for want of budget }. Of many the oldest goes. r: the fields n, wk, s, rp of the run.
+local function remember(run, r, failure, out_of_budget)
+  local kept = call('RPUSH', K.failures(run), cmsgpack.pack({
+    tonumber(r.n), r.wk, tonumber(r.s), now, failure, tonumber(r.rp) or 0, out_of_budget or false,
+  }))
+  if kept > LIMIT.FAILURES then
+    call('LPOP', K.failures(run))
+    call('HINCRBY', K.run(run), 'fd', 1)
+  end
 end
 
 -- Back into its lane, at the place that its first ready time gives it.

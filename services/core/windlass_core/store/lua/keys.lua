@@ -53,6 +53,7 @@ function K.definitions(ns) return P .. 'd:' .. ns end
 function K.versions(ns) return P .. 'dv:' .. ns end
 function K.namespaces() return P .. 'nss' end
 function K.epoch() return P .. 'epoch' end
+function K.budget(workflow) return P .. 'rb:' .. workflow end
 function K.token(token) return P .. 'tok:' .. token end
 function K.tokens(ns) return P .. 'toks:' .. ns end
 PHASE.SCHEDULED = 's'
@@ -66,6 +67,7 @@ PHASE.CANCELLED = 'X'
 PHASE.TERMINAL = { C = true, F = true, X = true }
 LIMIT.LOG_LINES = 1000
 LIMIT.LOG_BYTES = 1048576
+LIMIT.FAILURES = 100
 LIMIT.CRASHES = 3
 LIMIT.LOSSES = 20
 LIMIT.STOP_GRACE = 5000

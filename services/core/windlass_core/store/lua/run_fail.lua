@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- Purpose: attempts ended without an output: the run is tried again, now or later, or ends.
 -- KEYS:    1 prefix of the shard
--- ARGV:    1 msgpack: list of { run, lease, what, delay ms, failure }; what is 'retry' (after the
---            delay), 'dead', 'release': handed back unfinished, nothing charged, 'crash': its process
---            died and it was alone there, or 'among': the same, with others
--- Returns: msgpack: a verdict for each: 'recorded', 'duplicate' or 'lease_lost'
+-- ARGV:    1 msgpack: list of { run, lease, what, delay ms, failure, retry budget of its workflow or nil };
+--            what is 'retry' (after the delay), 'dead', 'release': handed back unfinished, nothing
+--            charged, 'crash': its process died and it was alone there, or 'among': the same, with others
+-- Returns: msgpack: a verdict for each: 'recorded', 'spent': recorded, and what was to be tried again has
+--            ended, the budget was used up; 'duplicate' or 'lease_lost'
 -- Invariants: needs the exact lease; a run that was to be cancelled ends cancelled; the third crash
 --            ends a run, as does the twentieth loss among others.
 -- Cost:    O(log n) per attempt
@@ -19,9 +20,34 @@
 --!include telling
 --!include finish
 --!include failing
+--!include budgets
 local verdicts = {}
 
-local function fail(run, r, what, delay, failure)
+local function end_by_itself(run, r, what, delay, failure, budget)
+  -- It has ended by itself: from now on it may be among others again.
+  if r.is then call('HDEL', K.run(run), 'is') end
+  if budget and tonumber(r.n) == 1 then deposit(r.f, budget) end
+  local is_spent = what == 'retry' and budget and not withdraw(r.f, budget)
+  remember(run, r, failure, is_spent)
+  if r.x then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
+  if what == 'dead' or is_spent then
+    finish(run, r, PHASE.FAILED)
+    return is_spent and 'spent' or 'recorded'
+  end
+  local due = now + delay
+  call('HSET', K.run(run), 't', due)
+  r.t = due
+  if delay > 0 then
+    call('HSET', K.run(run), 'ph', PHASE.BACKOFF)
+    if r.g then gather_permits(run, cmsgpack.unpack(r.g), true) end
+    set_timer('ready:' .. run, due)
+  else
+    requeue(run, r)
+  end
+  return 'recorded'
+end
+
+local function fail(run, r, what, delay, failure, budget)
   if r.cx then
     finish(run, r, PHASE.CANCELLED, nil, r.cx)
   elseif what == 'release' then
@@ -29,29 +55,13 @@ local function fail(run, r, what, delay, failure)
   elseif what == 'crash' or what == 'among' then
     take_back(run, r, what == 'crash', true, failure)
   else
-    -- It has ended by itself: from now on it may be among others again.
-    if r.is then call('HDEL', K.run(run), 'is') end
-    remember(run, r, failure)
-    if r.x then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
-    if what == 'dead' then
-      finish(run, r, PHASE.FAILED)
-    else
-      local due = now + delay
-      call('HSET', K.run(run), 't', due)
-      r.t = due
-      if delay > 0 then
-        call('HSET', K.run(run), 'ph', PHASE.BACKOFF)
-        if r.g then gather_permits(run, cmsgpack.unpack(r.g), true) end
-        set_timer('ready:' .. run, due)
-      else
-        requeue(run, r)
-      end
-    end
+    return end_by_itself(run, r, what, delay, failure, budget)
   end
+  return 'recorded'
 end
 
 for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
-  local run, lease, what, delay, failure = unpack(item)
+  local run, lease, what, delay, failure, budget = unpack(item)
   local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'fw',
     'is', 'rp', 'g')
   local r = {
@@ -61,9 +71,8 @@ for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   if r.L ~= lease then
     verdicts[place] = 'lease_lost'
   elseif f[1] == PHASE.LEASED or f[1] == PHASE.RUNNING then
-    verdicts[place] = 'recorded'
     gather_release(r.wk, lease, r.f)
-    fail(run, r, what, delay, failure)
+    verdicts[place] = fail(run, r, what, delay, failure, budget)
     gather_moved(run, f[14])
   else
     verdicts[place] = 'duplicate'
