@@ -135,6 +135,8 @@ def _check(batching: Batching, function: Callable[..., Any]) -> tuple[int, int]:
 def _limit_ms(settings: TaskSettings, function: Callable[..., Any]) -> int | None:
     if settings.executor is not None:
         raise InvalidTask(f"{where(function)}: executor={settings.executor!r}: a batch task has none to choose")
+    if settings.soft_timeout is not None:
+        raise InvalidTask(f"{where(function)}: soft_timeout: a batch task has none, its runs share one call")
     try:
         return to_milliseconds(settings.execution_timeout or 0, "execution_timeout") or None
     except (ValueError, TypeError) as error:

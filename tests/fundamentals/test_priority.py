@@ -1,7 +1,7 @@
 """What is urgent goes first."""
 
 from tests.fundamentals.conftest import Serving
-from windlass import Priority, Windlass
+from windlass import Context, Priority, Windlass
 
 
 async def test_higher_priority_is_executed_first(app: Windlass, serving: Serving) -> None:
@@ -20,3 +20,26 @@ async def test_higher_priority_is_executed_first(app: Windlass, serving: Serving
         for ref in refs:
             await ref.aio_result(timeout=30)
     assert order == ["CRITICAL", "HIGH", "MEDIUM", "LOW"]
+
+
+async def test_a_task_has_a_priority_that_a_call_may_change(app: Windlass, serving: Serving) -> None:
+    """It counts across tasks: what is urgent passes the others' queues too."""
+    order: list[str] = []
+
+    @app.task(default_priority=Priority.LOW)
+    async def tidy(name: str) -> None:
+        order.append(name)
+
+    @app.task
+    async def serve(ctx: Context) -> None:
+        order.append(ctx.priority.name)
+
+    refs = [
+        await tidy.aio_delay("later"),
+        await serve.aio_delay(),
+        await tidy.options(priority=Priority.HIGH).aio_delay("now"),
+    ]
+    async with serving(app, slots=1):
+        for ref in refs:
+            await ref.aio_result(timeout=30)
+    assert order == ["now", "MEDIUM", "later"]

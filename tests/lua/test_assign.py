@@ -112,6 +112,24 @@ async def test_every_eighth_claim_goes_to_the_oldest_below(world: World) -> None
     assert claimed.index(old) == 15
 
 
+@pytest.mark.parametrize("levels", [(3,), (2, 3, 4)])
+async def test_low_work_finishes_under_a_steady_load_above_it(world: World, levels: tuple[int, ...]) -> None:
+    """One claim of eight, however much comes above, and in how many levels."""
+    low = await world.submit(10, level=1)
+    await world.connect(slots=1, tasks=["t", "above"])
+    left, executed = set(low), 0
+    while left:
+        for level in levels:  # none of them is ever empty
+            await world.submit(2, level=level, task="above")
+        await world.match()
+        for run in await _order(world):
+            await world.complete(run)
+            left.discard(run)
+            executed += 1
+        assert executed <= 8 * len(low) + 8
+    assert executed >= 8 * len(low) - 8
+
+
 async def test_the_aged_claim_falls_back_to_the_top(world: World) -> None:
     """Where nothing waits below."""
     runs = await world.submit(10, level=3)

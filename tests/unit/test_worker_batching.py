@@ -405,6 +405,7 @@ def test_functions_that_cannot_be_batch_tasks_are_refused(app: Windlass, functio
         ({"batch_group_key": 3}, "batch_group_key=3: a field's name or a function"),
         ({"batch_group_key": "shap"}, "batch_group_key='shap': Order has the fields shop, number"),
         ({"executor": "thread"}, "executor='thread'"),
+        ({"soft_timeout": 3}, "soft_timeout: a batch task has none"),
         ({"execution_timeout": "never"}, "execution_timeout='never'"),
     ],
 )
