@@ -36,6 +36,7 @@ class Context:
         "_cancel_reason",
         "_cancel_self",
         "_cancelled",
+        "_default_priority",
         "_lifespan",
         "_log",
         "_refresh",
@@ -54,6 +55,7 @@ class Context:
         lifespan: Any = None,
         tell_progress: Callable[[run_pb2.Progress], None] | None = None,
         refresh: Callable[[int], None] | None = None,
+        default_priority: Priority = Priority.MEDIUM,
     ) -> None:
         """Wrap one attempt. Built by the worker, and by `mock_run`; never by users."""
         self._assignment = assignment
@@ -64,6 +66,7 @@ class Context:
         self._lifespan = lifespan
         self._tell_progress = tell_progress
         self._refresh = refresh
+        self._default_priority = default_priority
         self._cancelled = assignment.cancel_requested
         self._cancel_reason = ""
 
@@ -119,8 +122,8 @@ class Context:
 
     @property
     def priority(self) -> Priority:
-        """Priority that the caller asked for, else MEDIUM."""
-        return Priority(self._assignment.spec.priority or Priority.MEDIUM)
+        """Priority of the run: the caller's, else the task's."""
+        return Priority(self._assignment.spec.priority or self._default_priority)
 
     @property
     def additional_metadata(self) -> dict[str, Any]:

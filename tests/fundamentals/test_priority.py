@@ -39,6 +39,7 @@ async def test_a_task_has_a_priority_that_a_call_may_change(app: Windlass, servi
         await serve.aio_delay(),
         await tidy.options(priority=Priority.HIGH).aio_delay("now"),
     ]
+    assert [(await app.runs.aio_get(ref.id)).priority.name for ref in refs] == ["LOW", "MEDIUM", "HIGH"]
     async with serving(app, slots=1):
         for ref in refs:
             await ref.aio_result(timeout=30)

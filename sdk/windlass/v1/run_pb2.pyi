@@ -419,7 +419,7 @@ class Run(_message.Message):
     """Failed attempts that are not among the failures: the engine keeps the latest 100 of a run."""
     @_builtins.property
     def spec(self) -> Global___RunSpec:
-        """What was asked for."""
+        """What was asked for, with the priority and the queue that its definition had where it named none."""
 
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Failure]:

@@ -93,7 +93,15 @@ class Attempt:
         self._reports = reports
         self._break_off: Callable[[], object] | None = None
         self.context = Context(
-            assignment, worker_id, labels, self.log, self.cancel_self, lifespan, self.progress, self.refresh
+            assignment,
+            worker_id,
+            labels,
+            self.log,
+            self.cancel_self,
+            lifespan,
+            self.progress,
+            self.refresh,
+            task.settings.default_priority,
         )
 
     def log(self, level: str, message: str) -> None:

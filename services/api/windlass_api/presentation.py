@@ -1,7 +1,7 @@
 """Owns how what the store keeps is shown: one place per message."""
 
-from windlass.v1 import run_pb2, worker_pb2
-from windlass_core.domain.names import flow_task
+from windlass.v1 import run_pb2, worker_pb2, workflow_pb2
+from windlass_core.domain.names import flow_queue, flow_task
 from windlass_core.domain.phase import Phase
 from windlass_core.failure import failure_message
 from windlass_core.store import runs as stored
@@ -55,6 +55,9 @@ def to_run(run: stored.StoredRun) -> run_pb2.Run:
         cancel_reason=run.cancel_reason or "",
         replays=run.replays,
     )
+    # What its definition had for it.
+    message.spec.priority = message.spec.priority or workflow_pb2.Priority.ValueType(run.level)
+    message.spec.queue = message.spec.queue or flow_queue(run.flow)
     if run.progress:
         message.progress.ParseFromString(run.progress)
     return message

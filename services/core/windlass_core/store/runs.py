@@ -93,12 +93,14 @@ class StoredRun:
     cancel_reason: str | None
     failures_dropped: int
     replays: int = 0
+    # 0 where it was not asked for.
+    level: int = 0
     # A serialized Progress, empty where the last attempt has told none.
     progress: bytes = b""
 
 
 _STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp", "pg", "fd")
-_FIELDS = (*_STANDING, "b", "o")
+_FIELDS = (*_STANDING, "b", "o", "p")
 
 
 def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
@@ -107,7 +109,7 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
     )
     if flow is None:
         return None
-    spec, output = payloads or (None, None)
+    spec, output, level = payloads or (None, None, None)
     return StoredRun(
         run_id=run_id,
         spec=spec or b"",
@@ -122,6 +124,7 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         output=output or b"",
         worker_id=(worker or b"").decode(),
         cancel_reason=None if cx is None else cx.decode(),
+        level=int(level or 0),
         failures_dropped=int(dropped or 0),
         replays=int(replays or 0),
         progress=_progress_of(progress, int(attempt or 0)) if progress else b"",
