@@ -107,8 +107,11 @@ def _parked(s: Snapshot) -> Iterator[str]:
             gate = next((g for g in asked[lane] if f"{g[0]}:{g[1]}" == name), None)
             if gate is None:
                 is_closed = name in shut
+            elif gate[0] == "c":
+                is_closed = len(s.zset(f"c:{gate[1]}")) >= _max_runs(s, gate)
             else:
-                is_closed = gate[0] == "c" and len(s.zset(f"c:{gate[1]}")) >= _max_runs(s, gate)
+                # One that nobody has put; all others open by a timer.
+                is_closed = not gate[3] and "limit" not in s.hash(f"rl:{gate[1]}")
             # Of those that come back, one wakes the next.
             if not is_closed and name not in opening | coming:
                 yield f"lane {lane} is parked at {name}, which is open, and nothing will bring it back"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: Families that stay, by what keys.py says of their lives.
-STAYS: Final = frozenset({"always", "with the processes", "until resumed"})
+STAYS: Final = frozenset({"always", "with the processes", "until resumed", "until deleted, or its window's end"})
 _LIVES: Final = {family.name: family.lives for family in FAMILIES}
 _OF_WORKERS: Final = frozenset({"worker"})
 _OF_GROUPS: Final = frozenset({"group", "group_tasks", "group_workers", "free"})

@@ -45,6 +45,11 @@ def permit(value: str = "k", most: int = 1, strategy: str = "rr", level: str = "
     return ["c", f"{NAMESPACE}|t|{level}{place}|{value}", most, strategy, level]
 
 
+def rate(name: str = "api", units: int = 1, limit: int = 0, window_ms: int = 0) -> list[Any]:
+    """A gate: units of a limit that was put, or of one that brings its units and window with it."""
+    return ["r", f"{NAMESPACE}|{name}", units, limit, window_ms]
+
+
 class World:
     """One shard. Runs get rising ids, so that those of one millisecond keep their order."""
 
@@ -279,11 +284,19 @@ class World:
         await self.shard.redis.zadd(self.shard.keys.of("presence", service=service), {inc: 1}, xx=True)
 
     async def make_due(self, kind: str) -> None:
-        """Lets all timers of a kind be due, in the order that they had."""
-        members = [member for member in (await self.look()).zset("T") if member.startswith(f"{kind}:")]
+        """Lets all timers of a kind be due, or one, in the order that they had."""
+        timers = (await self.look()).zset("T")
+        members = [member for member in timers if member == kind or member.startswith(f"{kind}:")]
         scores = {member: place for place, member in enumerate(members, start=1)}
         if scores:
             await self.shard.redis.zadd(self.shard.keys.of("timers"), scores, xx=True)
+
+    async def end_window(self, name: str = "api") -> None:
+        """Lets the window of a rate limit have ended, and its timer be due."""
+        key = self.shard.keys.of("rate", key=f"{NAMESPACE}|{name}")
+        await self.shard.redis.hset(key, "start", "1")
+        await self.shard.redis.persist(key)
+        await self.make_due(f"open:r:{NAMESPACE}|{name}")
 
     async def fire(self) -> int:
         """Does what is due, and gives how many timers that were."""

@@ -22,6 +22,9 @@ class Family:
     lives: str
 
 
+# Others than those that were put go with their window.
+_RATE_LIVES = "until deleted, or its window's end"
+
 FAMILIES = (
     # Runs
     Family("run", "r:{run}", "hash", "a run and its task run; fields below", "until retention"),
@@ -48,6 +51,8 @@ FAMILIES = (
     Family("permits", "c:{key}", "zset", "run that holds a permit of the key → since, ms", "while any"),
     Family("contenders", "cu:{key}", "zset", "run that is queued or holds one → ready since, ms", "while any"),
     Family("max_runs", "cm:{ns}", "hash", "ns|workflow|place of a key → its newest run's max_runs", "always"),
+    Family("rate", "rl:{key}", "hash", "limit and window, ms, of one that was put; start; used", _RATE_LIVES),
+    Family("rates", "rls:{ns}", "set", "names of the limits that were put", "while any"),
     Family("paused", "pz:{ns}", "set", "gates of paused workflows and queues", "until resumed"),
     Family("demand", "de:{flow}", "string", "what it asks of a worker, msgpack", "with the flow, where it has any"),
     # Workers
@@ -190,7 +195,7 @@ TIMER_KINDS = {
     "kids:RUN": "its children are to be cancelled",
     "join:GROUP": "it has flows yet to know",
     "crowd:KEY": "the oldest that contend for it are to be cancelled",
-    "open:GATE": "lanes that are parked there are to come back",
+    "open:GATE": "lanes that are parked there are to come back: of a rate limit, at its window's end",
     "crons:": "the first cron is due",
     "room:GROUP": "a run that is too costly for its free workers has waited for long",
 }

@@ -11,6 +11,7 @@ from windlass_core.store.gates import Gates
 from windlass_core.store.keys import Keys
 from windlass_core.store.links import Links
 from windlass_core.store.processes import Processes
+from windlass_core.store.rate_limits import RateLimits
 from windlass_core.store.reader import Reader
 from windlass_core.store.runs import Runs
 from windlass_core.store.scheduled import ScheduledRuns
@@ -45,6 +46,7 @@ class Shard:
         self.workers = Workers(reader, scripts, self.keys)
         self.scheduling = Scheduling(scripts)
         self.gates = Gates(reader, scripts, self.keys)
+        self.rate_limits = RateLimits(reader, scripts, self.keys)
         self.definitions = Definitions(reader, scripts, self.keys)
         self.processes = Processes(reader, scripts, self.keys)
         self.tokens = Tokens(reader, scripts, self.keys)

@@ -18,6 +18,7 @@
 --!include describe
 --!include traced
 --!include choosing
+--!include rates
 --!include passing
 --!include match
 local leases = cmsgpack.unpack(ARGV[1])

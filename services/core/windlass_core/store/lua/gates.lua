@@ -24,13 +24,15 @@ end
 -- Lets so many lanes come back that free workers may take of, those first that have been parked for the
 -- longest. Where only others are found, the timer looks at further ones.
 local function wake(gate, takers)
-  for _ = 1, WAKES do
+  local looked = 0
+  while takers > 0 and looked < WAKES do
     local lane = call('ZPOPMIN', K.parked(gate))[1]
-    if not lane then return end
+    if not lane then break end
     if come_back(lane) then takers = takers - 1 end
-    if takers <= 0 then return end
+    looked = looked + 1
   end
-  if call('EXISTS', K.parked(gate)) == 1 then set_timer('open:' .. gate, now) end
+  if looked == WAKES and takers > 0 then set_timer('open:' .. gate, now) end
+  if looked > 0 and string.sub(gate, 1, 2) == 'r:' then drop_timer(gate) end
 end
 
 -- A timer's: the next page of what is parked at a gate that may be open again.

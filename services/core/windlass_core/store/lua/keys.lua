@@ -23,6 +23,8 @@ function K.parked(gate) return P .. 'gw:' .. gate end
 function K.permits(key) return P .. 'c:' .. key end
 function K.contenders(key) return P .. 'cu:' .. key end
 function K.max_runs(ns) return P .. 'cm:' .. ns end
+function K.rate(key) return P .. 'rl:' .. key end
+function K.rates(ns) return P .. 'rls:' .. ns end
 function K.paused(ns) return P .. 'pz:' .. ns end
 function K.demand(flow) return P .. 'de:' .. flow end
 function K.worker(worker) return P .. 'w:' .. worker end

@@ -32,11 +32,16 @@ local function set_head(flow, level, groups)
   end
 end
 
--- Takes a lane out of where it is parked; of the last one at its gate no timer is left.
+-- Of a gate where no lane is parked any more no timer is left.
+local function drop_timer(gate)
+  if call('EXISTS', K.parked(gate)) == 0 then call('ZREM', K.timers(), 'open:' .. gate) end
+end
+
+-- Takes a lane out of where it is parked.
 local function unpark(lane)
   local gate = call('HGET', K.lane_meta(lane), 'at')
   call('ZREM', K.parked(gate), lane)
-  if call('EXISTS', K.parked(gate)) == 0 then call('ZREM', K.timers(), 'open:' .. gate) end
+  drop_timer(gate)
 end
 
 -- After runs were taken out: an empty lane goes, the flow's head is set anew.

@@ -1,5 +1,5 @@
 -- Passing gates: which of a lane's runs may start now, and what they take. All gates or none: they are
--- looked at first. Needs `permits`.
+-- looked at first. Needs `permits` and `rates`.
 
 -- What is paused, by namespace: the gates, or false; read once in a call.
 local paused = {}
@@ -48,11 +48,20 @@ function take.c(gate, runs)
   call('ZADD', K.permits(gate[2]), unpack(members))
 end
 
+room_at.r, take.r = room_at_rate, take_units
+
+-- Permits are given back by those that have them; a window ends by itself.
+local function await(gate)
+  if gate[1] == 'r' then await_window(gate) end
+end
+
 -- A lane that has been looked at needs no more of some gates than they have: others may go on.
 local function pass_on(gates, closed)
   for _, gate in ipairs(gates) do
     local name = gate[1] .. ':' .. gate[2]
-    if name ~= closed and call('EXISTS', K.parked(name)) == 1 and room_at[gate[1]](gate) > 0 then wake(name, 1) end
+    if name ~= closed and call('EXISTS', K.parked(name)) == 1 then
+      if room_at[gate[1]](gate) > 0 then wake(name, 1) else await(gate) end
+    end
   end
 end
 
@@ -76,7 +85,10 @@ local function room_at_gates(lane, flow, level, most)
   for _, gate in ipairs(gates) do
     if closed then break end
     local room = room_at[gate[1]](gate)
-    if room <= 0 then closed = gate[1] .. ':' .. gate[2] end
+    if room <= 0 then
+      closed = gate[1] .. ':' .. gate[2]
+      await(gate)
+    end
     if gate[4] == 'rr' and most > 1 and call('LLEN', K.ring(flow, level)) > 1 then most = 1 end
     most = math.min(most, room)
   end

@@ -24,6 +24,7 @@
 --!include describe
 --!include traced
 --!include choosing
+--!include rates
 --!include passing
 --!include match
 --!include watch
