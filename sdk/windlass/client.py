@@ -165,6 +165,9 @@ class Windlass:
         queues: Iterable[str] | None = None,
         lifespan: Callable[[], AsyncIterator[Any]] | None = None,
         capture_logs: bool = True,
+        processes: int | None = None,
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | str | None = None,
     ) -> Worker:
         """Make a worker; `start()` runs it.
 
@@ -193,6 +196,9 @@ class Windlass:
             queues=queues,
             lifespan=lifespan,
             capture_logs=capture_logs,
+            processes=processes,
+            max_tasks_per_child=max_tasks_per_child,
+            max_memory_per_child=max_memory_per_child,
         )
 
     @overload

@@ -76,7 +76,8 @@ class TaskOptions(TypedDict, total=False):
     slot_pool: the pool of the worker that they are taken from.
     desired_worker_labels: labels that its workers must or should have, each as a DesiredWorkerLabel.
     sticky: how strictly children that its runs submit with `sticky=True` are bound to its worker.
-    executor: "async" for async functions, "thread" for the others.
+    executor: "async" for async functions; "thread" for the others, or "process": alone in a process of its
+        own, which is killed at the execution timeout.
     """
 
     name: str | None

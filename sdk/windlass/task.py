@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from windlass.rate_limit import RateLimit
     from windlass.v1 import workflow_pb2
 
-Executor = Literal["async", "thread"]
+Executor = Literal["async", "thread", "process"]
 
 _NAME_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/-")
 _LONGEST_NAME: Final = 200
@@ -199,7 +199,7 @@ class Task:
     def _check_settings(self) -> None:
         settings = self.settings
         if self.is_async != (self.executor == "async"):
-            need = "'async', for an async function" if self.is_async else "'thread', for a sync function"
+            need = "'async', for an async function" if self.is_async else "'thread' or 'process', for a sync function"
             raise self._refused(f"executor={settings.executor!r}: it has to be {need}")
         if not 0 < len(self.name) <= _LONGEST_NAME or not _NAME_CHARACTERS.issuperset(self.name):
             raise self._refused(f"name={self.name!r}: 1 to {_LONGEST_NAME} letters, digits and ._:/- were expected")

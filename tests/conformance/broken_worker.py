@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from tests.conformance.python_worker import serve
 from windlass.v1 import dispatch_pb2
-from windlass.worker import stream
+from windlass.worker import stream, worker
 from windlass.worker.outbox import Outbox
 from windlass.worker.runner import Runner
 from windlass.worker.session import WorkerSession
-from windlass.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,10 +88,10 @@ def ends_at_sigterm() -> None:
     """Leaves its work where it is."""
 
     @contextlib.contextmanager
-    def signals(self: Worker) -> Iterator[None]:
+    def no_signals(on_first: Callable[[str], bool]) -> Iterator[None]:
         yield
 
-    Worker._signals = signals  # type: ignore[method-assign]
+    worker.taken_signals = no_signals  # type: ignore[attr-defined]
 
 
 def starts_what_is_cancelled() -> None:

@@ -17,11 +17,11 @@ import pytest
 from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
 from windlass import Windlass
 from windlass.config import ClientConfig
-from windlass.transport.io_thread import io_thread
+from windlass.transport.io_thread import io_thread, new_loop
 from windlass.worker.runner import Runner
 from windlass.worker.session import WorkerSession
 from windlass.worker.stream import Stream
-from windlass.worker.worker import _clock, _new_loop
+from windlass.worker.worker import _clock
 
 if TYPE_CHECKING:
     import logging
@@ -141,7 +141,7 @@ def test_a_drain_that_comes_before_the_run_ends_it(dispatcher: FakeDispatcher) -
     session = WorkerSession(worker._hello([nothing]), _clock)
     stream = Stream(session, app.config, lambda: None)
     io_thread().run(stream.drain(0)).result(_LEAVES_WITHIN)
-    loop = _new_loop()
+    loop = new_loop()
     runner = Runner({"nothing": nothing}, 1, worker.id, {}, loop, stream)
     io_thread().run(stream.run(runner)).result(_LEAVES_WITHIN)
     loop.close()

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
 from tests.support.scripted_dispatcher import assignment
+from windlass.v1 import dispatch_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ PROGRAM = """
     if "embed" in sys.argv:
         embed()
     else:
-        app.worker("process").start()
+        app.worker("process", processes=0 if "here" in sys.argv else None).start()
     say("ended")
 """
 
@@ -166,13 +167,32 @@ def test_a_worker_without_work_ends_at_once(program: Program) -> None:
     assert program.end()[0] == 0
 
 
-def test_a_stray_system_exit_hands_the_work_back(program: Program, dispatcher: FakeDispatcher) -> None:
-    """Asyncio lets it end the loop; the process ends as asked, and its attempts run elsewhere."""
-    work = assignment("stray")
+def test_a_stray_system_exit_hands_the_work_back(dispatcher: FakeDispatcher, tmp_path: Path) -> None:
+    """Without children: asyncio lets it end the loop; the process ends as asked, and its attempts run elsewhere."""
+    each = Program(dispatcher, tmp_path, "here")
+    try:
+        dispatcher.wait_until(lambda: len(dispatcher.hellos) == 1)
+        work = assignment("stray")
+        dispatcher.assign(work)
+        assert each.line() == "begun"
+        assert each.end()[0] == 3
+        assert dispatcher.failed[work.run_id].released
+    finally:
+        each.close()
+
+
+def test_a_stray_system_exit_in_a_child_is_a_crash(program: Program, dispatcher: FakeDispatcher) -> None:
+    """The child ends, and the worker goes on with another one."""
+    work, next_one = assignment("stray"), assignment("wait_for", b'{"path": "/"}')
     dispatcher.assign(work)
-    assert program.line() == "begun"
-    assert program.end()[0] == 3
-    assert dispatcher.failed[work.run_id].released
+    dispatcher.wait_until(lambda: work.run_id in dispatcher.failed)
+    failed = dispatcher.failed[work.run_id]
+    assert (failed.crash, failed.failure.message) == (
+        dispatch_pb2.CRASH_ALONE,
+        "the process that executed it ended with exit code 3",
+    )
+    dispatcher.assign(next_one)
+    dispatcher.wait_until(lambda: next_one.run_id in dispatcher.completed)
 
 
 def test_a_process_that_never_stops_its_worker_hands_the_work_back(dispatcher: FakeDispatcher, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class IoThread:
 
     def __init__(self) -> None:
         """Start the thread; returns when its loop runs."""
-        self.loop = _new_loop()
+        self.loop = new_loop()
         self.pid = os.getpid()
         self.used_by_grpc = False
         self._handed_over: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -125,7 +125,8 @@ class IoThread:
         self.loop.call_soon(self.loop.stop)
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Make a loop: uvloop's, where there is uvloop."""
     try:
         import uvloop
     except ImportError:
@@ -161,6 +162,11 @@ def io_thread() -> IoThread:
                 raise ForkedClient(msg)
             _current = thread = IoThread()
     return thread
+
+
+def is_connected() -> bool:
+    """Whether this process has used gRPC, which does not survive a fork."""
+    return _current is not None and _current.pid == _pid and _current.used_by_grpc
 
 
 def forbid_sync_calls_on(loop: asyncio.AbstractEventLoop) -> None:

@@ -21,21 +21,20 @@ if TYPE_CHECKING:
 _log = logging.getLogger("windlass.worker")
 
 
+def check_lifespan(function: Callable[[], AsyncIterator[Any]]) -> None:
+    """Refuse what is no async generator function without parameters. Raises InvalidConfig."""
+    if not inspect.isasyncgenfunction(function) or inspect.signature(function).parameters:
+        raise InvalidConfig(
+            f"lifespan={getattr(function, '__qualname__', function)!r}: an async generator function without "
+            "parameters was expected, `async def lifespan(): ...; yield value; ...`, and no @asynccontextmanager"
+        )
+
+
 class Lifespan:
     """One run of a lifespan function: an async generator that yields once."""
 
     def __init__(self, function: Callable[[], AsyncIterator[Any]]) -> None:
-        """Prepare `function`; runs nothing yet.
-
-        Raises:
-            InvalidConfig: it is not an async generator function without parameters.
-
-        """
-        if not inspect.isasyncgenfunction(function) or inspect.signature(function).parameters:
-            raise InvalidConfig(
-                f"lifespan={getattr(function, '__qualname__', function)!r}: an async generator function without "
-                "parameters was expected, `async def lifespan(): ...; yield value; ...`, and no @asynccontextmanager"
-            )
+        """Prepare `function`, which has been checked; runs nothing yet."""
         self._where = where(function)
         self._held: Held[Any] = Held(asynccontextmanager(function)())
         self._leaving = False

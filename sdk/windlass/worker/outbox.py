@@ -151,6 +151,7 @@ class Outbox:
                     run_id=outcome.run_id,
                     failure=outcome.failure,
                     released=outcome.released,
+                    crash=outcome.crash,
                 )
                 room -= outcome.failure.ByteSize() + ENTRY_BYTES
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from windlass.v1 import run_pb2
+    from windlass.v1 import dispatch_pb2, run_pb2
 
 
 class Completion(NamedTuple):
@@ -20,12 +20,13 @@ class Completion(NamedTuple):
 
 
 class FailedAttempt(NamedTuple):
-    """The attempt ended with a failure, or was handed back unfinished (`released`)."""
+    """The attempt ended with a failure, was handed back unfinished (`released`), or lost its process (`crash`)."""
 
     lease_id: str
     run_id: str
     failure: run_pb2.Failure
     released: bool = False
+    crash: dispatch_pb2.Crash.ValueType | None = None
 
 
 Outcome: TypeAlias = Completion | FailedAttempt

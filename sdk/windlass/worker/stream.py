@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from windlass.config import ClientConfig
     from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
-    from windlass.worker.runner import Runner
     from windlass.worker.session import Effect, WorkerSession
+    from windlass.worker.staff import Staff
 
 _log = logging.getLogger("windlass.worker")
 
@@ -73,7 +73,7 @@ class Stream:
         self._on_ready = on_ready
         self._dispatchers = Dispatchers(config)
         self._connection: Connection | None = None
-        self._runner: Runner | None = None
+        self._staff: Staff | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0  # kept here: uvloop gives a handle without when() where it is due at once
         self._progress = asyncio.Event()
@@ -109,7 +109,7 @@ class Stream:
 
     # --- Life: on the I/O thread -----------------------------------------------------------------
 
-    async def run(self, runner: Runner) -> None:
+    async def run(self, staff: Staff) -> None:
         """Stay connected until `drain` has ended.
 
         Raises:
@@ -117,7 +117,7 @@ class Stream:
             WindlassError: the first dispatcher reached refuses this worker, and would again.
 
         """
-        self._runner = runner
+        self._staff = staff
         # A process that ends without having stopped its worker still hands its work back.
         self._io.at_exit(self._drain_at_exit)
         delay = FIRST_DELAY
@@ -147,12 +147,12 @@ class Stream:
         session = self._session
         session.drain()
         self._after_change()
-        if self._runner is not None:
-            self._runner.drain()
+        if self._staff is not None:
+            self._staff.drain()
         await self._until(lambda: not session.executing, grace)
         if session.executing:
             _log.info("the grace is over: %d attempts go back to their queue", session.executing)
-        # Before `run` has begun there is no runner, and nothing that it could be told.
+        # Before `run` has begun there is nobody who executes, and nothing that they could be told.
         if released := session.release("the worker has left"):
             self._apply(released)
         await self._until(lambda: session.holds_nothing, ACK_SECONDS)
@@ -260,24 +260,24 @@ class Stream:
             self._after_change()
 
     def _apply(self, effects: list[Effect]) -> None:
-        runner = self._runner
-        assert runner is not None  # noqa: S101 - run() sets it before anything is received
+        staff = self._staff
+        assert staff is not None  # noqa: S101 - run() sets it before anything is received
         for effect in effects:
             match effect:
                 case Start(assignments):
-                    runner.start(assignments)
+                    staff.start(assignments)
                 case Cancel(lease_ids, reason, grace):
-                    runner.cancel(lease_ids, reason, grace)
+                    staff.cancel(lease_ids, reason, grace)
                 case Stop(lease_ids, reason):
                     _log.warning("%d attempts were stopped: %s", len(lease_ids), reason)
-                    runner.stop(lease_ids, reason)
+                    staff.stop(lease_ids, reason)
                 case Refused(run_id, outcome):
                     name = dispatch_pb2.ReportOutcome.Name(outcome)
                     _log.warning("the outcome of run %s was not taken: %s", run_id, name)
                 case Reconnect(reason, elsewhere):
                     self._leave(reason, elsewhere)
                 case Welcomed(max_payload_bytes):
-                    runner.max_payload = max_payload_bytes or runner.max_payload
+                    staff.max_payload = max_payload_bytes or staff.max_payload
                     self._welcomed()
                 case _ as unreachable:
                     assert_never(unreachable)

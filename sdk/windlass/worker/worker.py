@@ -1,7 +1,8 @@
-"""The life of a worker: start, signals, drain, stop.
+"""The life of a worker: start, drain, stop.
 
-Wires session, stream and runner together and decides when they begin and end. The stream lives on
-the I/O thread, so that nothing the user's code does on its loop can stall the heartbeats.
+Wires session, stream and whoever executes together, and decides when they begin and end. The stream lives
+on the I/O thread, so that nothing the user's code does on its loop can stall the heartbeats; children
+that execute are other processes, so that nothing at all can.
 """
 
 from __future__ import annotations
@@ -10,42 +11,43 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import threading
 import time
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
-from windlass.exceptions import DuplicateTask, InvalidConfig
+from windlass.exceptions import DuplicateTask, InvalidConfig, LifespanFailed
 from windlass.placement import DEFAULT_POOL, MOST_SLOTS, read_pools, read_worker_labels
-from windlass.transport.io_thread import (
-    allow_sync_calls_on,
-    check_may_block,
-    forbid_sync_calls_on,
-    io_thread,
-)
+from windlass.transport.io_thread import check_may_block, io_thread, is_connected, new_loop
 from windlass.v1 import dispatch_pb2
-from windlass.worker.lifespan import Lifespan
-from windlass.worker.runner import Runner
+from windlass.worker.child_limits import read_limits
+from windlass.worker.children import Children
+from windlass.worker.crew import Crew
+from windlass.worker.execution import Execution
+from windlass.worker.lifespan import check_lifespan
+from windlass.worker.loop import CLEAN_UP_SECONDS, close_loop
+from windlass.worker.nursery_process import NurseryProcess
+from windlass.worker.runner import DEFAULT_MAX_PAYLOAD
 from windlass.worker.session import WorkerSession
+from windlass.worker.setup import Setup
+from windlass.worker.signals import taken_signals
 from windlass.worker.stream import Stream
-from windlass.worker.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from concurrent.futures import Future
-    from types import FrameType
 
     from windlass.client import Windlass
     from windlass.placement import LabelValue
     from windlass.task import Task
+    from windlass.worker.runner import Runner
+    from windlass.worker.staff import Staff
 
 _log = logging.getLogger("windlass.worker")
 
 DRAIN_GRACE: Final = 30.0
-# How long async tasks that were cancelled at the end of a drain may take to clean up.
-CLEAN_UP_SECONDS: Final = 1.0
+MOST_PROCESSES: Final = 1_000
 
 
 class Worker:
@@ -64,6 +66,9 @@ class Worker:
         lifespan: Callable[[], AsyncIterator[Any]] | None = None,
         drain_grace: float = DRAIN_GRACE,
         capture_logs: bool = True,
+        processes: int | None = None,
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | str | None = None,
     ) -> None:
         """Prepare a worker; connects to nothing yet.
 
@@ -78,6 +83,10 @@ class Worker:
             lifespan: what it opens before its first task and closes after its last; left out, `app`'s.
             drain_grace: seconds that running work gets to finish when the worker is told to stop.
             capture_logs: keep what tasks log with the standard library in the logs of their runs.
+            processes: children that execute; 0: this process does. Left out, `start` has one where it can fork,
+                and `aio_start` none.
+            max_tasks_per_child: attempts after which a child is replaced; left out, never.
+            max_memory_per_child: bytes, or "500MB", that a child may have resident before it is replaced.
 
         Raises:
             InvalidConfig: a value is out of its range, or the lifespan is no async generator function.
@@ -87,6 +96,10 @@ class Worker:
             raise InvalidConfig(f"slots={slots!r}: 1 to {MOST_SLOTS:,} were expected")
         if isinstance(queues, str):
             raise InvalidConfig(f"queues={queues!r}: a list of names was expected")
+        if processes is not None and (type(processes) is not int or not 0 <= processes <= MOST_PROCESSES):
+            raise InvalidConfig(f"processes={processes!r}: 0 to {MOST_PROCESSES:,} were expected")
+        if (lifespan := lifespan or app.lifespan) is not None:
+            check_lifespan(lifespan)
         self.name: Final = name
         self.id: Final = os.urandom(16).hex()
         self._app = app
@@ -99,16 +112,18 @@ class Worker:
         self._workflows = None if workflows is None else list(workflows)
         self._check_costs(self._workflows or ())
         self._queues = list(queues or ())
-        lifespan = lifespan or app.lifespan
-        self._lifespan = None if lifespan is None else Lifespan(lifespan)
+        self._lifespan = lifespan
+        self._processes = processes
+        self._limits = read_limits(max_tasks_per_child, max_memory_per_child)
         self._drain_grace = drain_grace
         self._capture_logs = capture_logs
         self._ready = threading.Event()
         self._stream: Stream | None = None
-        self._runner: Runner | None = None
+        self._execution: Execution | None = None
+        self._children: Children | None = None
+        self._hopeless: LifespanFailed | None = None
         self._running: Future[None] | None = None
         self._drains: list[Future[None]] = []
-        self._second_signal: _SecondSignal | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -130,14 +145,16 @@ class Worker:
         """
         check_may_block("worker.start", "worker.aio_start")
         _show_log_lines(self._app.config.log_level)
-        loop = _new_loop()
-        with self._signals():
+        crew = self._crew()
+        nursery = self._fork_nursery(crew)
+        loop = new_loop()
+        with taken_signals(self._on_first_signal):
             try:
-                loop.run_until_complete(self._serve())
+                loop.run_until_complete(self._serve(crew, nursery))
             finally:
                 # Still running only where a stray asyncio task of the user's raised SystemExit.
                 self.stop(grace=0)
-                _close(loop)
+                close_loop(loop)
 
     async def aio_start(self) -> None:
         """Serve inside the running process and loop; returns once it has begun. End it with `aio_stop`.
@@ -148,42 +165,29 @@ class Worker:
             LifespanFailed: its lifespan raised before it yielded; it never connected.
 
         """
-        if self._stream is not None:
-            raise InvalidConfig(f"worker {self.name!r} has been started before: make a new one")
-        loop = asyncio.get_running_loop()
-        tasks = self._tasks()
-        session = WorkerSession(self._hello(tasks.values()), _clock)
-        self._stream = Stream(session, self._app.config, self._ready.set)
-        self._loop = loop
-        forbid_sync_calls_on(loop)
-        lifespan = await self._open_lifespan(loop)
-        app = self._app
-        surroundings = Surroundings(lifespan, app.middlewares, app.dependency_overrides, self._capture_logs)
-        make = Runner if self._app.instrumentation is None else self._app.instrumentation.runner
-        slots = self._slots + sum(self._pools.values())
-        self._runner = make(tasks, slots, self.id, self._labels, loop, self._stream, surroundings)
-        _log.info(
-            "worker %s (%s) starts: %d slots, tasks: %s",
-            self.name,
-            self.id,
-            self._slots,
-            ", ".join(sorted(tasks)) or "none",
-        )
-        self._running = io_thread().run(self._stream.run(self._runner))
+        crew = self._crew()
+        if self._processes or crew.alone:
+            raise InvalidConfig("children need start()")
+        await self._begin(crew, None)
 
     async def aio_wait(self) -> None:
-        """Wait until the worker has ended. Raises what ended it, if the engine refused it."""
-        if self._running is None or self._runner is None or self._loop is None:
+        """Wait until the worker has ended.
+
+        Raises:
+            LifespanFailed: no child of it can be made ready any more.
+            WindlassError: the engine refused it.
+
+        """
+        if self._running is None:
             return
         try:
             await asyncio.shield(asyncio.wrap_future(self._running))
         finally:
             if self._running.done():  # else it is the waiting that was cancelled, not the worker
-                await self._runner.settle(CLEAN_UP_SECONDS)
-                if self._lifespan is not None:
-                    await self._lifespan.close()
-                allow_sync_calls_on(self._loop)
+                await self._close()
                 _log.info("worker %s has ended", self.name)
+        if self._hopeless is not None:
+            raise self._hopeless
 
     async def aio_stop(self, grace: float | None = None) -> None:
         """Drain and end; `grace` in seconds in place of `drain_grace`. Harmless when repeated."""
@@ -206,26 +210,89 @@ class Worker:
         """Wait, in a thread, until the worker gets work; False when `timeout` seconds passed first."""
         return self._ready.wait(timeout)
 
-    async def _serve(self) -> None:
-        await self.aio_start()
+    async def _serve(self, crew: Crew, nursery: NurseryProcess | None) -> None:
+        await self._begin(crew, nursery)
         await self.aio_wait()
 
-    async def _open_lifespan(self, loop: asyncio.AbstractEventLoop) -> Any:
-        if self._lifespan is None or self._drains:
+    def _fork_nursery(self, crew: Crew) -> NurseryProcess | None:
+        """Fork what children are forked from, while this process can be forked."""
+        can = threading.current_thread() is threading.main_thread() and not is_connected()
+        if self._processes is None:
+            self._processes = int(can)
+        if not self._processes and not crew.alone:
             return None
-        try:
-            return await self._lifespan.open(lambda: self._drain(None))
-        except BaseException:
-            allow_sync_calls_on(loop)
-            raise
+        if not can:
+            raise InvalidConfig(
+                "children are forked from the process that calls worker.start(), and this one can't be: call start() "
+                "on the main thread, and before anything is sent to the engine; or leave processes= out"
+            )
+        return NurseryProcess.fork(crew)
+
+    async def _begin(self, crew: Crew, nursery: NurseryProcess | None) -> None:
+        if self._stream is not None:
+            raise InvalidConfig(f"worker {self.name!r} has been started before: make a new one")
+        session = WorkerSession(self._hello(crew.tasks.values()), _clock)
+        self._stream = Stream(session, self._app.config, self._ready.set)
+        self._loop = loop = asyncio.get_running_loop()
+        setup = Setup(self.id, self._labels, self._slots + sum(self._pools.values()), DEFAULT_MAX_PAYLOAD)
+        staff: Staff | None = None
+        embedded: Runner | None = None
+        count = self._processes if nursery is not None and self._processes else 0
+        if not count:
+            self._execution = Execution(crew, loop)
+            if self._drains:
+                self._execution.give_up()
+            staff = embedded = await self._execution.open(setup, self._stream, lambda: self._drain(None))
+        if nursery is not None:
+            staff = self._children = Children(
+                nursery, setup, count, self._limits, crew.alone, self._stream, self._despair, embedded
+            )
+            await asyncio.wrap_future(io_thread().run(self._children.open()))
+        assert staff is not None  # noqa: S101 - one of the two
+        _log.info(
+            "worker %s (%s) starts: %d slots, %d processes, tasks: %s",
+            self.name,
+            self.id,
+            self._slots,
+            count,
+            ", ".join(sorted(crew.tasks)) or "none",
+        )
+        self._running = io_thread().run(self._stream.run(staff))
+
+    async def _close(self) -> None:
+        if self._children is not None:
+            await asyncio.wrap_future(io_thread().run(self._children.settle(CLEAN_UP_SECONDS)))
+        if self._execution is not None:
+            await self._execution.close()
+
+    def _despair(self, why: str) -> None:
+        """End, on the I/O thread: there will be no more children."""
+        _log.error("the worker ends: %s", why)
+        self._hopeless = LifespanFailed(why)
+        self._drain(0)
 
     def _drain(self, grace: float | None) -> None:
-        if self._lifespan is not None and self._runner is None and self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is being opened there
-                self._loop.call_soon_threadsafe(self._lifespan.give_up)
+        if self._running is None and self._loop is not None:
+            if self._execution is not None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is being opened there
+                    self._loop.call_soon_threadsafe(self._execution.give_up)
+            if self._children is not None:
+                io_thread().post(self._children.give_up)
         if self._stream is not None:
             seconds = self._drain_grace if grace is None else grace
             self._drains.append(io_thread().run(self._stream.drain(seconds)))
+
+    def _on_first_signal(self, name: str) -> bool:
+        """Drain; tell whether that was to be done now: else it is as if it were the second signal."""
+        if self._drains or self._stream is None:
+            return False
+        # Logging here could meet itself half way through a line.
+        io_thread().post(_log.info, "%s: draining for up to %g s, again to leave at once", name, self._drain_grace)
+        self._drain(None)
+        return True
+
+    def _crew(self) -> Crew:
+        return Crew(self._app, self._tasks(), self._lifespan, self._capture_logs)
 
     def _check_costs(self, tasks: Iterable[Task]) -> None:
         """Refuse tasks that it says it serves and never could."""
@@ -260,59 +327,6 @@ class Worker:
             workflows=[task.definition() for task in tasks],
         )
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Take SIGTERM and SIGINT; only the main thread gets any.
-
-        Python's own handlers, not the loop's: they are called even while a task blocks the loop.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._on_signal) for number in _TAKEN}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            if self._second_signal is not None:
-                signal.set_wakeup_fd(-1)
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._drains or self._stream is None:
-            _leave_at_once()
-        self._second_signal = _SecondSignal()
-        name = signal.Signals(number).name
-        # Logging here could meet itself half way through a line.
-        io_thread().post(_log.info, "%s: draining for up to %g s, again to leave at once", name, self._drain_grace)
-        self._drain(None)
-
-
-class _SecondSignal:
-    """Leaves at the next signal, even if the main thread never gets round to its handler.
-
-    A signal that comes just before a blocking call begins is seen by Python only when that has
-    ended; the byte that it writes to the wake-up descriptor is seen by the I/O thread at once.
-    """
-
-    def __init__(self) -> None:
-        """Begin; only the main thread may."""
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        thread = io_thread()
-        thread.post(thread.loop.add_reader, self._reader, self._on_byte)
-
-    def _on_byte(self) -> None:
-        if not _TAKEN.isdisjoint(self._reader.recv(64)):
-            _leave_at_once()
-
-
-def _leave_at_once() -> NoReturn:
-    os.write(2, b"second signal: leaving at once\n")
-    os._exit(0)
-
 
 def _clock() -> float:
     """Seconds that also count while the machine sleeps: a session's time does not stop then."""
@@ -320,28 +334,7 @@ def _clock() -> float:
     return time.monotonic() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
 
 
-#: The signals that end a worker.
-_TAKEN: Final = frozenset({signal.SIGTERM, signal.SIGINT})
-
 _BOOT_CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Close the loop; what ignores being cancelled is left behind."""
-    if tasks := asyncio.all_tasks(loop):
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.wait(tasks, timeout=CLEAN_UP_SECONDS))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
 
 
 def _sdk_version() -> str:

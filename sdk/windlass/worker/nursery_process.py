@@ -1,0 +1,134 @@
+"""The supervisor's end of a nursery: asks for children and hears how they end. On the I/O thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import warnings
+from collections import deque
+from typing import TYPE_CHECKING, Final, Self
+
+from windlass.worker import nursery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from windlass.worker.crew import Crew
+
+
+class NurseryLost(Exception):
+    """The nursery has ended, whyever: there will be no more children."""
+
+
+class NurseryProcess:
+    """One running nursery."""
+
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        """Take one that has been started. `open` begins to listen."""
+        self.pid: Final = pid
+        self._control = control
+        self._control.setblocking(False)
+        self._heard = b""
+        self._births: deque[asyncio.Future[int]] = deque()
+        self._on_ended: Callable[[int, int], None] | None = None
+        self._on_lost: Callable[[], None] | None = None
+
+    @classmethod
+    def fork(cls, crew: Crew) -> Self:
+        """Fork this very process, which has connected to nobody, into one: whatever is imported is there."""
+        ours, theirs = socket.socketpair()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        mine = os.getpid()
+        with warnings.catch_warnings():
+            # Python warns of threads; those that the program started before are not in the children.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                nursery.serve(theirs, crew, mine)
+            finally:  # whatever happens: the program behind start() is the supervisor's
+                os._exit(1)
+        theirs.close()
+        return cls(pid, ours)
+
+    def open(self, on_ended: Callable[[int, int], None], on_lost: Callable[[], None]) -> None:
+        """Listen: `on_ended` is told of a child's id and status, `on_lost` of the nursery's own end."""
+        self._on_ended = on_ended
+        self._on_lost = on_lost
+        asyncio.get_running_loop().add_reader(self._control, self._on_news)
+
+    async def child(self) -> tuple[int, socket.socket]:
+        """Have a child forked.
+
+        Returns:
+            Its process id, and our end of the pipe to it.
+
+        Raises:
+            NurseryLost: there is no nursery any more.
+
+        """
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        born: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        try:
+            with theirs:
+                socket.send_fds(self._control, [nursery.FORK], [theirs.fileno()])
+            self._births.append(born)
+            return await born, ours
+        except OSError as error:
+            ours.close()
+            raise NurseryLost(str(error)) from None
+        except BaseException:
+            ours.close()
+            raise
+
+    def close(self) -> None:
+        """End it, and with it every child that is left. Repeatable."""
+        if self._control.fileno() < 0:
+            return
+        self._forget()
+        with contextlib.suppress(ProcessLookupError):
+            # It ends by itself once the pipe is closed, unless it is stopped.
+            os.kill(self.pid, signal.SIGCONT)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+    def _on_news(self) -> None:
+        try:
+            data = self._control.recv(64 * 1024)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._forget()
+            if self._on_lost is not None:
+                self._on_lost()
+            return
+        data = self._heard + data
+        size = nursery.NEWS.size
+        whole = len(data) - len(data) % size
+        self._heard = data[whole:]
+        for kind, pid, status in nursery.NEWS.iter_unpack(data[:whole]):
+            if kind == nursery.BORN:
+                born = self._births.popleft()
+                if not born.done():
+                    born.set_result(pid)
+            elif self._on_ended is not None:
+                self._on_ended(pid, status)
+
+    def _forget(self) -> None:
+        if self._on_ended is not None:
+            asyncio.get_running_loop().remove_reader(self._control)
+        self._control.close()
+        while self._births:
+            born = self._births.popleft()
+            if not born.done():
+                born.set_exception(NurseryLost("the process that children are forked from has ended"))

@@ -1,0 +1,26 @@
+"""Owns what a stream asks of whoever executes its attempts: a runner, or children that have one each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from windlass.v1 import dispatch_pb2
+
+
+class Staff(Protocol):
+    """Executes attempts. Called on the I/O thread; never blocks."""
+
+    max_payload: int
+
+    def start(self, assignments: list[dispatch_pb2.Assignment]) -> None:
+        """Execute these."""
+
+    def cancel(self, lease_ids: list[str], reason: str, grace: float) -> None:
+        """Turn is_cancelled true; after `grace` seconds stop what still executes."""
+
+    def stop(self, lease_ids: list[str], reason: str) -> None:
+        """Stop these now; nothing is reported of them."""
+
+    def drain(self) -> None:
+        """No more will come: what waits for further attempts begins without them."""
