@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from windlass.batch_context import BatchContext as BatchContext
+    from windlass.bulk import BulkResult as BulkResult
+    from windlass.bulk import RunFilter as RunFilter
     from windlass.calling import BulkRunItem as BulkRunItem
     from windlass.client import Windlass as Windlass
     from windlass.concurrency import ConcurrencyExpression as ConcurrencyExpression
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from windlass.exceptions import UnknownTask as UnknownTask
     from windlass.exceptions import UnknownWorker as UnknownWorker
     from windlass.exceptions import WindlassError as WindlassError
+    from windlass.idempotency import Idempotency as Idempotency
     from windlass.middleware import CallNext as CallNext
     from windlass.placement import DesiredWorkerLabel as DesiredWorkerLabel
     from windlass.placement import StickyStrategy as StickyStrategy
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BatchContext": "batch_context",
+    "BulkResult": "bulk",
     "BulkRunItem": "calling",
     "ClientConfig": "config",
     "ConcurrencyExpression": "concurrency",
@@ -97,6 +101,7 @@ _HOMES = {
     "RateLimitDuration": "rate_limit",
     "RetryPolicy": "retry",
     "Run": "run",
+    "RunFilter": "bulk",
     "RunState": "run",
     "RunStatus": "status",
     "StickyStrategy": "placement",

@@ -15,6 +15,7 @@ from windlass.batch import Batch
 from windlass.batch_decorator import BatchTaskDecorator
 from windlass.calling import Caller, RunOptions, read_options
 from windlass.config import ClientConfig
+from windlass.dead_letter import DeadLetterClient
 from windlass.decorator import TaskDecorator
 from windlass.exceptions import DuplicateTask, InvalidInput
 from windlass.logs import LogsClient
@@ -108,8 +109,13 @@ class Windlass:
 
     @cached_property
     def runs(self) -> RunsClient:
-        """Runs by id."""
+        """Runs by id or filter."""
         return RunsClient(self._session)
+
+    @cached_property
+    def dead_letter(self) -> DeadLetterClient:
+        """Runs that ended FAILED."""
+        return DeadLetterClient(self._session)
 
     @cached_property
     def logs(self) -> LogsClient:

@@ -312,6 +312,7 @@ class TaskRunError(WindlassError):
         traceback: its traceback as text.
         attempt: which attempt failed last, from 1.
         non_retryable: whether the task forbade another attempt.
+        replay: how often the run had been replayed before that attempt.
 
     """
 
@@ -325,6 +326,7 @@ class TaskRunError(WindlassError):
         traceback: str = "",
         attempt: int = 0,
         non_retryable: bool = False,
+        replay: int = 0,
     ) -> None:
         super().__init__(message)
         self.run_id = run_id
@@ -333,6 +335,7 @@ class TaskRunError(WindlassError):
         self.traceback = traceback
         self.attempt = attempt
         self.non_retryable = non_retryable
+        self.replay = replay
 
 
 class RunCancelled(WindlassError):

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as the engine keeps it. Times are aware and in UTC; `progress` is what its last attempt has told."""
+    """One run as the engine keeps it. Times are aware and in UTC; `progress` is what its last attempt has told.
+
+    `errors` are those before a replay too; each tells its replay.
+    """
 
     id: str
     workflow_name: str
@@ -44,6 +47,7 @@ class Run:
     started_at: datetime | None
     finished_at: datetime | None
     progress: Progress | None = None
+    replays: int = 0
 
     @classmethod
     def from_proto(cls, run: run_pb2.Run) -> Self:
@@ -71,6 +75,7 @@ class Run:
             started_at=_maybe(run.started_at_ms),
             finished_at=_maybe(run.finished_at_ms),
             progress=Progress.from_proto(run.progress) if run.HasField("progress") else None,
+            replays=run.replays,
         )
 
 

@@ -1,16 +1,17 @@
-"""Owns `app.runs`: look at runs, wait for them, cancel them, by id."""
+"""Owns `app.runs`: look at runs, wait for them, cancel and replay them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from windlass.exceptions import InvalidInput, UnknownRun
+from windlass.bulk import CANCEL, REPLAY, BulkResult, RunFilter, list_runs
+from windlass.exceptions import AlreadyExists, UnknownRun
 from windlass.refs import WorkflowRunRef
 from windlass.run import Run
 from windlass.status import RunStatus
-from windlass.v1 import run_pb2, run_service_pb2
+from windlass.v1 import run_service_pb2
 from windlass.watching import RunWatch
 
 if TYPE_CHECKING:
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
     from windlass.run import RunState
     from windlass.transport.session import Api, ClientSession
 
-_LARGEST_PAGE: Final = 1000
-
 
 class RunsClient:
-    """Runs by id. Every method has an `aio_` twin."""
+    """Runs by id or filter. Every method has an `aio_` twin."""
 
     def __init__(self, session: ClientSession) -> None:
         """Speak over the client's session."""
@@ -77,8 +76,14 @@ class RunsClient:
             limit: at most so many.
 
         """
-        request = _list_request(statuses, workflow_names, since, until, additional_metadata)
-        return self._session.run_sync("runs.list", "runs.aio_list", lambda api: self._list(api, request, limit))
+        wanted = RunFilter(
+            statuses=statuses,
+            workflow_names=workflow_names,
+            since=since,
+            until=until,
+            additional_metadata=additional_metadata,
+        )
+        return self._session.run_sync("runs.list", "runs.aio_list", lambda api: self._list(api, wanted, limit))
 
     async def aio_list(
         self,
@@ -91,8 +96,14 @@ class RunsClient:
         limit: int = 50,
     ) -> Runs:
         """Do as `list`."""
-        request = _list_request(statuses, workflow_names, since, until, additional_metadata)
-        return await self._session.run_async(lambda api: self._list(api, request, limit))
+        wanted = RunFilter(
+            statuses=statuses,
+            workflow_names=workflow_names,
+            since=since,
+            until=until,
+            additional_metadata=additional_metadata,
+        )
+        return await self._session.run_async(lambda api: self._list(api, wanted, limit))
 
     def cancel(self, run_id: str, reason: str = "") -> bool:
         """Cancel a run: at once what has not started; what runs is told.
@@ -109,6 +120,80 @@ class RunsClient:
     async def aio_cancel(self, run_id: str, reason: str = "") -> bool:
         """Do as `cancel`."""
         return await self._session.run_async(lambda api: self._cancel(api, run_id, reason))
+
+    def bulk_cancel(
+        self, run_ids: Iterable[str] | None = None, *, filters: RunFilter | None = None, reason: str = ""
+    ) -> BulkResult:
+        """Cancel many runs: at once what has not started; what runs is told.
+
+        Args:
+            run_ids: these, of any number.
+            filters: in place of ids: all that it means and that have not ended; not those that are submitted
+                meanwhile.
+            reason: for people.
+
+        Returns:
+            Outcomes "cancelled", "requested", "already_ended" or "unknown_run".
+
+        Raises:
+            InvalidInput: neither, or a filter without any condition and without `all=True`.
+
+        """
+        return self._session.run_sync(
+            "runs.bulk_cancel",
+            "runs.aio_bulk_cancel",
+            lambda api: CANCEL.to(self._session, api, run_ids, filters, reason=reason),
+        )
+
+    async def aio_bulk_cancel(
+        self, run_ids: Iterable[str] | None = None, *, filters: RunFilter | None = None, reason: str = ""
+    ) -> BulkResult:
+        """Do as `bulk_cancel`."""
+        return await self._session.run_async(lambda api: CANCEL.to(self._session, api, run_ids, filters, reason=reason))
+
+    def replay(self, run_id: str) -> bool:
+        """Put a run that has ended back into its queue, under its own id, as it was submitted.
+
+        Its attempts count from 1 again; its former errors stay, and log lines too. A result asked for from
+        now on is that of its new end; a reference that has told its result keeps that one.
+
+        Returns:
+            False where it has not ended, and nothing changed.
+
+        Raises:
+            UnknownRun: there is no such run.
+            AlreadyExists: its idempotency key counts until its end, and is another run's by now.
+
+        """
+        return self._session.run_sync("runs.replay", "runs.aio_replay", lambda api: self._replay(api, run_id))
+
+    async def aio_replay(self, run_id: str) -> bool:
+        """Do as `replay`."""
+        return await self._session.run_async(lambda api: self._replay(api, run_id))
+
+    def bulk_replay(self, run_ids: Iterable[str] | None = None, *, filters: RunFilter | None = None) -> BulkResult:
+        """Replay many runs, each as `replay` does.
+
+        Args:
+            run_ids: these, of any number.
+            filters: in place of ids: all that it means and that have ended.
+
+        Returns:
+            Outcomes "replayed", "already_replayed", "not_ended", "key_taken" or "unknown_run".
+
+        Raises:
+            InvalidInput: neither, or a filter without any condition and without `all=True`.
+
+        """
+        return self._session.run_sync(
+            "runs.bulk_replay", "runs.aio_bulk_replay", lambda api: REPLAY.to(self._session, api, run_ids, filters)
+        )
+
+    async def aio_bulk_replay(
+        self, run_ids: Iterable[str] | None = None, *, filters: RunFilter | None = None
+    ) -> BulkResult:
+        """Do as `bulk_replay`."""
+        return await self._session.run_async(lambda api: REPLAY.to(self._session, api, run_ids, filters))
 
     def watch(self, run_ids: Iterable[str]) -> Iterator[RunState]:
         """Give how runs stand, each of them at first, then each again as it moves, until all have ended.
@@ -148,16 +233,16 @@ class RunsClient:
         request = run_service_pb2.GetRunRequest(run_id=run_id)
         return RunStatus.from_number((await self._session.unary(api.runs.GetRun, request)).run.status)
 
-    async def _list(self, api: Api, request: run_service_pb2.ListRunsRequest, limit: int) -> Runs:
-        runs: Runs = []
-        while len(runs) < limit:
-            request.page_size = min(limit - len(runs), _LARGEST_PAGE)
-            page = await self._session.unary(api.runs.ListRuns, request)
-            runs.extend(map(Run.from_proto, page.runs))
-            if not page.next_page_token:
-                break
-            request.page_token = page.next_page_token
-        return runs
+    async def _list(self, api: Api, wanted: RunFilter, limit: int) -> Runs:
+        return [*map(Run.from_proto, await list_runs(self._session, api, wanted, limit))]
+
+    async def _replay(self, api: Api, run_id: str) -> bool:
+        outcome = (await REPLAY.to(self._session, api, [run_id], None)).outcomes[run_id]
+        if outcome == "unknown_run":
+            raise UnknownRun(f"the engine has no run {run_id}: it was never accepted, or has expired")
+        if outcome == "key_taken":
+            raise AlreadyExists(f"run {run_id} has an idempotency key that is another run's until that has ended")
+        return outcome != "not_ended"
 
     async def _cancel(self, api: Api, run_id: str, reason: str) -> bool:
         request = run_service_pb2.CancelRunsRequest(run_ids=[run_id], reason=reason)
@@ -168,25 +253,3 @@ class RunsClient:
 
 
 Runs = list[Run]
-
-
-def _list_request(
-    statuses: Iterable[RunStatus],
-    workflow_names: Iterable[str],
-    since: datetime | None,
-    until: datetime | None,
-    metadata: Mapping[str, str] | None,
-) -> run_service_pb2.ListRunsRequest:
-    if isinstance(statuses, str) or isinstance(workflow_names, str):
-        raise InvalidInput("statuses and workflow_names take lists")
-    return run_service_pb2.ListRunsRequest(
-        statuses=[run_pb2.RunStatus.ValueType(RunStatus(each).number) for each in statuses],
-        workflow_names=list(workflow_names),
-        since_ms=_milliseconds(since),
-        until_ms=_milliseconds(until),
-        metadata=dict(metadata or {}),
-    )
-
-
-def _milliseconds(moment: datetime | None) -> int:
-    return 0 if moment is None else int(moment.timestamp() * 1000)

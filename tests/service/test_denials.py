@@ -69,6 +69,8 @@ REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
     "RunService.GetRun": lambda t: run_service_pb2.GetRunRequest(run_id=t.run_id),
     "RunService.ListRuns": lambda _: run_service_pb2.ListRunsRequest(),
     "RunService.CancelRuns": lambda t: run_service_pb2.CancelRunsRequest(run_ids=[t.run_id]),
+    "RunService.ReplayRuns": lambda t: run_service_pb2.ReplayRunsRequest(run_ids=[t.run_id]),
+    "RunService.DeleteRuns": lambda t: run_service_pb2.DeleteRunsRequest(run_ids=[t.run_id]),
     "RunService.WaitResult": lambda t: run_service_pb2.WaitResultRequest(run_id=t.run_id, timeout_ms=20_000),
     "RunService.ListLogs": lambda t: run_service_pb2.ListLogsRequest(run_id=t.run_id),
     "RunService.TailLogs": lambda t: run_service_pb2.TailLogsRequest(run_id=t.run_id),

@@ -24,7 +24,9 @@ async def _refused(api: Door, task: str, value: object) -> error_pb2.ErrorDetail
     asked = run_service_pb2.SubmitRunsRequest(runs=[submission(task, value)])
     (outcome,) = (await api.runs.SubmitRuns(asked)).outcomes
     detail: error_pb2.ErrorDetail = outcome.error
-    listed = await api.runs.ListRuns(run_service_pb2.ListRunsRequest(workflow_names=[task]))
+    listed = await api.runs.ListRuns(
+        run_service_pb2.ListRunsRequest(filter=run_service_pb2.RunFilter(workflow_names=[task]))
+    )
     assert not listed.runs
     return detail
 

@@ -26,7 +26,9 @@ async def test_one_of_many_parallel_submits_is_accepted(api: Door, task: str) ->
     outcomes = await asyncio.gather(*(_outcome(api, task, 1) for _ in range(100)))
     assert len({outcome.run_id for outcome in outcomes}) == 1
     assert sum(not outcome.duplicate for outcome in outcomes) == 1
-    page = await api.runs.ListRuns(run_service_pb2.ListRunsRequest(workflow_names=[task]))
+    page = await api.runs.ListRuns(
+        run_service_pb2.ListRunsRequest(filter=run_service_pb2.RunFilter(workflow_names=[task]))
+    )
     assert len(page.runs) == 1
     assert page.runs[0].spec.idempotency.key == "k"
 

@@ -82,7 +82,11 @@ async def test_headers_have_a_limit(api: Door, task: str) -> None:
         await api.runs.SubmitRuns(request, metadata=(("x-much", "x" * 40_000),))
     assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert (await api.runs.SubmitRuns(request, metadata=(("x-some", "x" * 20_000),))).outcomes
-    runs = (await api.runs.ListRuns(run_service_pb2.ListRunsRequest(workflow_names=[task]))).runs
+    runs = (
+        await api.runs.ListRuns(
+            run_service_pb2.ListRunsRequest(filter=run_service_pb2.RunFilter(workflow_names=[task]))
+        )
+    ).runs
     assert len(runs) == 1
 
 

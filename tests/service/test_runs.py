@@ -63,7 +63,9 @@ async def test_a_bulk_of_a_thousand_is_taken(api: Door, task: str) -> None:
     """In one message, each with an id of its own."""
     ids = await api.submit(*[submission(task, i) for i in range(1000)])
     assert len(set(ids)) == 1000
-    page = await api.runs.ListRuns(run_service_pb2.ListRunsRequest(workflow_names=[task], page_size=1000))
+    page = await api.runs.ListRuns(
+        run_service_pb2.ListRunsRequest(filter=run_service_pb2.RunFilter(workflow_names=[task]), page_size=1000)
+    )
     assert {run.run_id for run in page.runs} == set(ids)
 
 
@@ -71,7 +73,8 @@ async def test_runs_are_listed_and_paged(api: Door, task: str) -> None:
     """By workflow and status, over several pages."""
     ids = await api.submit(*[submission(task, i) for i in range(7)])
     await api.runs.CancelRuns(run_service_pb2.CancelRunsRequest(run_ids=ids[:2]))
-    request = run_service_pb2.ListRunsRequest(workflow_names=[task], statuses=[run_pb2.RUN_STATUS_QUEUED], page_size=2)
+    queued = run_service_pb2.RunFilter(workflow_names=[task], statuses=[run_pb2.RUN_STATUS_QUEUED])
+    request = run_service_pb2.ListRunsRequest(filter=queued, page_size=2)
     listed: list[str] = []
     while True:
         page = await api.runs.ListRuns(request)

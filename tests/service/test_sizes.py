@@ -17,7 +17,7 @@ async def test_large_runs_are_listed_over_several_pages(api: Door, task: str) ->
     """Whatever size of page was asked for."""
     ids = await api.submit(*(submission(task, "x" * 900_000) for _ in range(3)))
     ids += await api.submit(*(submission(task, "x" * 900_000) for _ in range(3)))
-    request = run_service_pb2.ListRunsRequest(workflow_names=[task])
+    request = run_service_pb2.ListRunsRequest(filter=run_service_pb2.RunFilter(workflow_names=[task]))
     listed: list[str] = []
     while not listed or request.page_token:
         page = await api.runs.ListRuns(request)

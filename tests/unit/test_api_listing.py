@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 async def _list(world: World, **request: Any) -> run_service_pb2.ListRunsResponse:
-    return await list_runs(world.shard.runs, NAMESPACE, run_service_pb2.ListRunsRequest(**request))
+    paging = {name: request.pop(name) for name in ("page_size", "page_token", "dead_letter") if name in request}
+    asked = run_service_pb2.ListRunsRequest(filter=run_service_pb2.RunFilter(**request), **paging)
+    return await list_runs(world.shard.runs, NAMESPACE, asked)
 
 
 async def _ids(world: World, **request: Any) -> list[str]:
@@ -79,7 +81,9 @@ async def test_a_span_of_time_begins_with_its_first_and_ends_before_its_last_mil
 async def test_filters_leave_only_what_has_it_all(world: World) -> None:
     """Statuses and workflows: any of them; metadata: all of it."""
     (first,) = await world.running(spec=_spec(metadata_json=b'{"a":"x","n":1,"deep":{"b":["\\u00f6", 2]}}'))
-    (second,) = await world.submit(spec=_spec(workflow_name="other", metadata_json=b'{"a":"y"}'))
+    (second,) = await world.submit(
+        task="other", queue="rare", spec=_spec(workflow_name="other", metadata_json=b'{"a":"y"}')
+    )
     (third,) = await world.submit(spec=_spec())
     await world.cancel(third)
     running, cancelled = run_pb2.RUN_STATUS_RUNNING, run_pb2.RUN_STATUS_CANCELLED
@@ -87,6 +91,8 @@ async def test_filters_leave_only_what_has_it_all(world: World) -> None:
     assert set(await _ids(world, statuses=[running, cancelled])) == {first, third}
     assert await _ids(world, workflow_names=["other"]) == [second]
     assert await _ids(world, workflow_names=["other"], statuses=[running]) == []
+    assert await _ids(world, queues=["rare"]) == [second]
+    assert set(await _ids(world, queues=["default"])) == {first, third}
     assert await _ids(world, metadata={"a": "x", "n": "1"}) == [first]
     assert await _ids(world, metadata={"deep": '{"b":["ö",2]}'}) == [first]
     assert await _ids(world, metadata={"a": "x", "missing": ""}) == []
@@ -98,7 +104,7 @@ async def test_a_long_search_gives_a_token_before_it_has_found_anything(
     """One call looks at so many runs at the most."""
     monkeypatch.setattr("windlass_api.listing._SCANNED_PER_CALL", 20)
     monkeypatch.setattr("windlass_api.listing._CHUNK", 10)
-    (wanted,) = await world.submit(spec=_spec(workflow_name="wanted"))
+    (wanted,) = await world.submit(task="wanted", spec=_spec(workflow_name="wanted"))
     await _accepted_at(world, [wanted], [1])
     await world.submit(50, spec=_spec())
     page, calls = await _list(world, workflow_names=["wanted"]), 1
@@ -142,10 +148,50 @@ async def test_a_page_token_that_was_never_given_is_refused(world: World, token:
     [
         ("statuses", [1] * 1001),
         ("workflow_names", ["a"] * 1001),
+        ("queues", ["a"] * 1001),
+        ("error_types", ["a"] * 1001),
         ("metadata", {str(number): "x" for number in range(1001)}),
     ],
 )
 async def test_filters_have_a_limit(world: World, name: str, many: Any) -> None:
     """Each run is held against all of them."""
-    with pytest.raises(InvalidField, match=f"{name}: expected at most 1000"):
+    with pytest.raises(InvalidField, match=rf"^filter\.{name}: expected at most 1000"):
         await _list(world, **{name: many})
+
+
+async def _failed(world: World, count: int, **failure: Any) -> list[str]:
+    """Runs that have failed, in the order of their ends."""
+    runs = list(await world.running(count, spec=_spec()))
+    for run in runs:
+        await world.fail(run, "dead", failure=run_pb2.Failure(**failure).SerializeToString())
+    return runs
+
+
+async def test_the_dead_letter_has_what_failed_by_when_it_did(world: World) -> None:
+    """Newest failure first, whenever it was submitted; in pages."""
+    runs = await _failed(world, 5, type="KeyError")
+    (done,) = await world.running(spec=_spec())
+    await world.complete(done)
+    key = world.shard.keys.of("failed_by_time", ns=NAMESPACE)
+    ends = dict(zip(runs, [5, 3, 1, 2, 4], strict=True))
+    await world.shard.redis.zadd(key, ends)
+    expected = sorted(runs, key=lambda run: -ends[run])
+    assert await _ids(world, dead_letter=True) == expected
+    assert await _ids(world, dead_letter=True, since_ms=2, until_ms=4) == expected[2:4]
+    page = await _list(world, dead_letter=True, page_size=2)
+    assert [[f.type for f in run.failures] for run in page.runs] == [["KeyError"]] * 2
+    assert await _ids(world, dead_letter=True, page_token=page.next_page_token) == expected[2:]
+
+
+async def test_failures_are_told_apart_by_their_types(world: World) -> None:
+    """By the last one of each run; in the list of all runs too."""
+    keys = await _failed(world, 2, type="KeyError")
+    values = await _failed(world, 1, type="ValueError")
+    await world.submit(spec=_spec())
+    for dead_letter in (False, True):
+        assert set(await _ids(world, dead_letter=dead_letter, error_types=["KeyError"])) == set(keys)
+        assert set(await _ids(world, dead_letter=dead_letter, error_types=["KeyError", "ValueError"])) == {
+            *keys,
+            *values,
+        }
+        assert await _ids(world, dead_letter=dead_letter, error_types=["Other"]) == []

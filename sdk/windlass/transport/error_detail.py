@@ -52,6 +52,7 @@ def from_failure(run_id: str, failure: run_pb2.Failure) -> TaskRunError:
         traceback=failure.traceback,
         attempt=failure.attempt,
         non_retryable=failure.non_retryable,
+        replay=failure.replay,
     )
 
 

@@ -56,6 +56,74 @@ CANCEL_OUTCOME_UNKNOWN_RUN: CancelOutcome.ValueType  # 4
 """The namespace has no such run."""
 Global___CancelOutcome: _TypeAlias = CancelOutcome  # noqa: Y015
 
+class _ReplayOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReplayOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplayOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPLAY_OUTCOME_UNSPECIFIED: _ReplayOutcome.ValueType  # 0
+    """Not told."""
+    REPLAY_OUTCOME_REPLAYED: _ReplayOutcome.ValueType  # 1
+    """It is in its queue again."""
+    REPLAY_OUTCOME_ALREADY_REPLAYED: _ReplayOutcome.ValueType  # 2
+    """A replay before has put it there, and it has not started since; nothing changed."""
+    REPLAY_OUTCOME_NOT_ENDED: _ReplayOutcome.ValueType  # 3
+    """It has not ended; nothing changed."""
+    REPLAY_OUTCOME_NOT_FAILED: _ReplayOutcome.ValueType  # 4
+    """It is none of the dead letter, which was meant; nothing changed."""
+    REPLAY_OUTCOME_KEY_TAKEN: _ReplayOutcome.ValueType  # 5
+    """Another run has its idempotency key, which counts until that run's end; nothing changed."""
+    REPLAY_OUTCOME_UNKNOWN_RUN: _ReplayOutcome.ValueType  # 6
+    """The namespace has no such run."""
+
+class ReplayOutcome(_ReplayOutcome, metaclass=_ReplayOutcomeEnumTypeWrapper):
+    """What a replay did to one run."""
+
+REPLAY_OUTCOME_UNSPECIFIED: ReplayOutcome.ValueType  # 0
+"""Not told."""
+REPLAY_OUTCOME_REPLAYED: ReplayOutcome.ValueType  # 1
+"""It is in its queue again."""
+REPLAY_OUTCOME_ALREADY_REPLAYED: ReplayOutcome.ValueType  # 2
+"""A replay before has put it there, and it has not started since; nothing changed."""
+REPLAY_OUTCOME_NOT_ENDED: ReplayOutcome.ValueType  # 3
+"""It has not ended; nothing changed."""
+REPLAY_OUTCOME_NOT_FAILED: ReplayOutcome.ValueType  # 4
+"""It is none of the dead letter, which was meant; nothing changed."""
+REPLAY_OUTCOME_KEY_TAKEN: ReplayOutcome.ValueType  # 5
+"""Another run has its idempotency key, which counts until that run's end; nothing changed."""
+REPLAY_OUTCOME_UNKNOWN_RUN: ReplayOutcome.ValueType  # 6
+"""The namespace has no such run."""
+Global___ReplayOutcome: _TypeAlias = ReplayOutcome  # noqa: Y015
+
+class _DeleteOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeleteOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeleteOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELETE_OUTCOME_UNSPECIFIED: _DeleteOutcome.ValueType  # 0
+    """Not told."""
+    DELETE_OUTCOME_DELETED: _DeleteOutcome.ValueType  # 1
+    """Nothing is left of it."""
+    DELETE_OUTCOME_NOT_FAILED: _DeleteOutcome.ValueType  # 2
+    """It did not end FAILED; nothing changed."""
+    DELETE_OUTCOME_UNKNOWN_RUN: _DeleteOutcome.ValueType  # 3
+    """The namespace has no such run."""
+
+class DeleteOutcome(_DeleteOutcome, metaclass=_DeleteOutcomeEnumTypeWrapper):
+    """What deleting did to one run."""
+
+DELETE_OUTCOME_UNSPECIFIED: DeleteOutcome.ValueType  # 0
+"""Not told."""
+DELETE_OUTCOME_DELETED: DeleteOutcome.ValueType  # 1
+"""Nothing is left of it."""
+DELETE_OUTCOME_NOT_FAILED: DeleteOutcome.ValueType  # 2
+"""It did not end FAILED; nothing changed."""
+DELETE_OUTCOME_UNKNOWN_RUN: DeleteOutcome.ValueType  # 3
+"""The namespace has no such run."""
+Global___DeleteOutcome: _TypeAlias = DeleteOutcome  # noqa: Y015
+
 @_typing.final
 class RunSubmission(_message.Message):
     """One run to submit."""
@@ -215,8 +283,8 @@ class GetRunResponse(_message.Message):
 Global___GetRunResponse: _TypeAlias = GetRunResponse  # noqa: Y015
 
 @_typing.final
-class ListRunsRequest(_message.Message):
-    """Which runs to list."""
+class RunFilter(_message.Message):
+    """Which runs are meant: those for which all of it is true."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -242,21 +310,15 @@ class ListRunsRequest(_message.Message):
 
     STATUSES_FIELD_NUMBER: _builtins.int
     WORKFLOW_NAMES_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    ERROR_TYPES_FIELD_NUMBER: _builtins.int
     SINCE_MS_FIELD_NUMBER: _builtins.int
     UNTIL_MS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     since_ms: _builtins.int
-    """Accepted at or after, in milliseconds since 1970 UTC. 0: no bound."""
+    """Accepted at or after, in milliseconds since 1970 UTC; in the dead letter: failed. 0: no bound."""
     until_ms: _builtins.int
-    """Accepted before, in milliseconds since 1970 UTC. 0: no bound."""
-    page_size: _builtins.int
-    """Runs to return at the most. 0: 50; at most 1,000. One call looks at 10,000 runs at the most, so
-    that a page may hold fewer, even none, and still have a next.
-    """
-    page_token: _builtins.str
-    """next_page_token of the page before; empty for the first."""
+    """Accepted before, in milliseconds since 1970 UTC; in the dead letter: failed. 0: no bound."""
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.RunStatus.ValueType]:
         """Only these statuses. Empty: all."""
@@ -264,6 +326,14 @@ class ListRunsRequest(_message.Message):
     @_builtins.property
     def workflow_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these workflows. Empty: all."""
+
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these queues. Empty: all."""
+
+    @_builtins.property
+    def error_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only runs that ended FAILED, the last time with a failure of one of these types. Empty: all runs."""
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -277,15 +347,53 @@ class ListRunsRequest(_message.Message):
         *,
         statuses: _abc.Iterable[_run_pb2.RunStatus.ValueType] | None = ...,
         workflow_names: _abc.Iterable[_builtins.str] | None = ...,
+        queues: _abc.Iterable[_builtins.str] | None = ...,
+        error_types: _abc.Iterable[_builtins.str] | None = ...,
         since_ms: _builtins.int = ...,
         until_ms: _builtins.int = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "page_size", b"page_size", "page_token", b"page_token", "since_ms", b"since_ms", "statuses", b"statuses", "until_ms", b"until_ms", "workflow_names", b"workflow_names"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_types", b"error_types", "metadata", b"metadata", "queues", b"queues", "since_ms", b"since_ms", "statuses", b"statuses", "until_ms", b"until_ms", "workflow_names", b"workflow_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunFilter: _TypeAlias = RunFilter  # noqa: Y015
+
+@_typing.final
+class ListRunsRequest(_message.Message):
+    """Which runs to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Runs to return at the most. 0: 50; at most 1,000. One call looks at 10,000 runs at the most, so
+    that a page may hold fewer, even none, and still have a next.
+    """
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
+    dead_letter: _builtins.bool
+    """Only the dead letter, which is the runs that ended FAILED, by when they did."""
+    @_builtins.property
+    def filter(self) -> Global___RunFilter:
+        """Only these. Unset: all."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        filter: Global___RunFilter | None = ...,
+        dead_letter: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letter", b"dead_letter", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,7 +411,7 @@ class ListRunsResponse(_message.Message):
     """Where the next page begins; empty on the last."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.Run]:
-        """Newest first, without their failures."""
+        """Newest first, without their failures; in the dead letter with the last one, but for its traceback."""
 
     def __init__(
         self,
@@ -321,27 +429,41 @@ Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
 
 @_typing.final
 class CancelRunsRequest(_message.Message):
-    """Which runs to cancel."""
+    """Which runs to cancel: run_ids or a filter."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_IDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """For people. At most 1 KiB."""
+    all: _builtins.bool
+    """The filter may be without any condition: really all."""
+    page_token: _builtins.str
+    """With a filter: next_page_token of the call before; empty for the first."""
     @_builtins.property
     def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1 to 1,000 ids."""
+        """Up to 1,000 ids."""
+
+    @_builtins.property
+    def filter(self) -> Global___RunFilter:
+        """All that have not ended and that it means. One call looks at 10,000 runs at the most."""
 
     def __init__(
         self,
         *,
         run_ids: _abc.Iterable[_builtins.str] | None = ...,
         reason: _builtins.str = ...,
+        filter: Global___RunFilter | None = ...,
+        all: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "run_ids", b"run_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "filter", b"filter", "page_token", b"page_token", "reason", b"reason", "run_ids", b"run_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -354,22 +476,182 @@ class CancelRunsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    REQUESTED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    cancelled: _builtins.int
+    """With a filter: how many had not started and have ended."""
+    requested: _builtins.int
+    """With a filter: how many run, whose workers are being told."""
+    next_page_token: _builtins.str
+    """With a filter: where to go on; empty when all runs have been looked at."""
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___CancelOutcome.ValueType]:
-        """In the order of the request."""
+        """Of run_ids, in their order."""
 
     def __init__(
         self,
         *,
         outcomes: _abc.Iterable[Global___CancelOutcome.ValueType] | None = ...,
+        cancelled: _builtins.int = ...,
+        requested: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "next_page_token", b"next_page_token", "outcomes", b"outcomes", "requested", b"requested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelRunsResponse: _TypeAlias = CancelRunsResponse  # noqa: Y015
+
+@_typing.final
+class ReplayRunsRequest(_message.Message):
+    """Which runs to replay: run_ids or a filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_IDS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """The filter may be without any condition: really all."""
+    page_token: _builtins.str
+    """With a filter: next_page_token of the call before; empty for the first."""
+    dead_letter: _builtins.bool
+    """Only the dead letter, which is the runs that ended FAILED, by when they did."""
+    @_builtins.property
+    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Up to 1,000 ids."""
+
+    @_builtins.property
+    def filter(self) -> Global___RunFilter:
+        """All that have ended and that it means. One call looks at 10,000 runs at the most."""
+
+    def __init__(
+        self,
+        *,
+        run_ids: _abc.Iterable[_builtins.str] | None = ...,
+        filter: Global___RunFilter | None = ...,
+        all: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
+        dead_letter: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "dead_letter", b"dead_letter", "filter", b"filter", "page_token", b"page_token", "run_ids", b"run_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayRunsRequest: _TypeAlias = ReplayRunsRequest  # noqa: Y015
+
+@_typing.final
+class ReplayRunsResponse(_message.Message):
+    """What replaying did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    KEY_TAKEN_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.int
+    """With a filter: how many are in their queues again."""
+    key_taken: _builtins.int
+    """With a filter: how many were left, as another run has their idempotency key."""
+    next_page_token: _builtins.str
+    """With a filter: where to go on; empty when all runs have been looked at."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___ReplayOutcome.ValueType]:
+        """Of run_ids, in their order."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___ReplayOutcome.ValueType] | None = ...,
+        replayed: _builtins.int = ...,
+        key_taken: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_taken", b"key_taken", "next_page_token", b"next_page_token", "outcomes", b"outcomes", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayRunsResponse: _TypeAlias = ReplayRunsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteRunsRequest(_message.Message):
+    """Which runs of the dead letter to delete: run_ids or a filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_IDS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """The filter may be without any condition: really all."""
+    page_token: _builtins.str
+    """With a filter: next_page_token of the call before; empty for the first."""
+    @_builtins.property
+    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Up to 1,000 ids."""
+
+    @_builtins.property
+    def filter(self) -> Global___RunFilter:
+        """All of the dead letter that it means. One call looks at 10,000 runs at the most."""
+
+    def __init__(
+        self,
+        *,
+        run_ids: _abc.Iterable[_builtins.str] | None = ...,
+        filter: Global___RunFilter | None = ...,
+        all: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "filter", b"filter", "page_token", b"page_token", "run_ids", b"run_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRunsRequest: _TypeAlias = DeleteRunsRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRunsResponse(_message.Message):
+    """What deleting did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.int
+    """With a filter: how many were deleted."""
+    next_page_token: _builtins.str
+    """With a filter: where to go on; empty when all runs have been looked at."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___DeleteOutcome.ValueType]:
+        """Of run_ids, in their order."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___DeleteOutcome.ValueType] | None = ...,
+        deleted: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "next_page_token", b"next_page_token", "outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRunsResponse: _TypeAlias = DeleteRunsResponse  # noqa: Y015
 
 @_typing.final
 class WaitResultRequest(_message.Message):

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RunServiceStub:
-    """Submits, shows, awaits and cancels runs.
+    """Submits, shows, awaits, cancels and replays runs.
     """
 
     def __init__(self, channel):
@@ -54,6 +54,16 @@ class RunServiceStub:
                 '/windlass.v1.RunService/CancelRuns',
                 request_serializer=windlass_dot_v1_dot_run__service__pb2.CancelRunsRequest.SerializeToString,
                 response_deserializer=windlass_dot_v1_dot_run__service__pb2.CancelRunsResponse.FromString,
+                _registered_method=True)
+        self.ReplayRuns = channel.unary_unary(
+                '/windlass.v1.RunService/ReplayRuns',
+                request_serializer=windlass_dot_v1_dot_run__service__pb2.ReplayRunsRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_run__service__pb2.ReplayRunsResponse.FromString,
+                _registered_method=True)
+        self.DeleteRuns = channel.unary_unary(
+                '/windlass.v1.RunService/DeleteRuns',
+                request_serializer=windlass_dot_v1_dot_run__service__pb2.DeleteRunsRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_run__service__pb2.DeleteRunsResponse.FromString,
                 _registered_method=True)
         self.WaitResult = channel.unary_unary(
                 '/windlass.v1.RunService/WaitResult',
@@ -83,7 +93,7 @@ class RunServiceStub:
 
 
 class RunServiceServicer:
-    """Submits, shows, awaits and cancels runs.
+    """Submits, shows, awaits, cancels and replays runs.
     """
 
     def SubmitRuns(self, request, context):
@@ -102,7 +112,7 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """Runs by submit time, newest first.
+        """Runs by submit time, or those that failed by when they did, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +120,22 @@ class RunServiceServicer:
 
     def CancelRuns(self, request, context):
         """Cancels: at once what has not started; what runs is told, and ends CANCELLED whatever it then
-        returns. Reaches the children of a run.
+        returns. Reaches the children of a run. By a filter it takes the scope that submits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayRuns(self, request, context):
+        """Puts runs that have ended back into their queues, under their own ids, as they were submitted;
+        their failures and log lines stay. Without the time that the submit gave them to start in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRuns(self, request, context):
+        """Deletes runs of the dead letter, before their retention does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +201,16 @@ def add_RunServiceServicer_to_server(servicer, server):
                     request_deserializer=windlass_dot_v1_dot_run__service__pb2.CancelRunsRequest.FromString,
                     response_serializer=windlass_dot_v1_dot_run__service__pb2.CancelRunsResponse.SerializeToString,
             ),
+            'ReplayRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayRuns,
+                    request_deserializer=windlass_dot_v1_dot_run__service__pb2.ReplayRunsRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_run__service__pb2.ReplayRunsResponse.SerializeToString,
+            ),
+            'DeleteRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRuns,
+                    request_deserializer=windlass_dot_v1_dot_run__service__pb2.DeleteRunsRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_run__service__pb2.DeleteRunsResponse.SerializeToString,
+            ),
             'WaitResult': grpc.unary_unary_rpc_method_handler(
                     servicer.WaitResult,
                     request_deserializer=windlass_dot_v1_dot_run__service__pb2.WaitResultRequest.FromString,
@@ -210,7 +245,7 @@ def add_RunServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RunService:
-    """Submits, shows, awaits and cancels runs.
+    """Submits, shows, awaits, cancels and replays runs.
     """
 
     @staticmethod
@@ -311,6 +346,60 @@ class RunService:
             '/windlass.v1.RunService/CancelRuns',
             windlass_dot_v1_dot_run__service__pb2.CancelRunsRequest.SerializeToString,
             windlass_dot_v1_dot_run__service__pb2.CancelRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.RunService/ReplayRuns',
+            windlass_dot_v1_dot_run__service__pb2.ReplayRunsRequest.SerializeToString,
+            windlass_dot_v1_dot_run__service__pb2.ReplayRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.RunService/DeleteRuns',
+            windlass_dot_v1_dot_run__service__pb2.DeleteRunsRequest.SerializeToString,
+            windlass_dot_v1_dot_run__service__pb2.DeleteRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RunServiceStub:
-    """Submits, shows, awaits and cancels runs."""
+    """Submits, shows, awaits, cancels and replays runs."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,11 +42,17 @@ class RunServiceStub:
     GetRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.GetRunRequest, _run_service_pb2.GetRunResponse]
     """One run with its failures. NOT_FOUND where the namespace has no such run."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ListRunsRequest, _run_service_pb2.ListRunsResponse]
-    """Runs by submit time, newest first."""
+    """Runs by submit time, or those that failed by when they did, newest first."""
     CancelRuns: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunsRequest, _run_service_pb2.CancelRunsResponse]
     """Cancels: at once what has not started; what runs is told, and ends CANCELLED whatever it then
-    returns. Reaches the children of a run.
+    returns. Reaches the children of a run. By a filter it takes the scope that submits.
     """
+    ReplayRuns: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ReplayRunsRequest, _run_service_pb2.ReplayRunsResponse]
+    """Puts runs that have ended back into their queues, under their own ids, as they were submitted;
+    their failures and log lines stay. Without the time that the submit gave them to start in.
+    """
+    DeleteRuns: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunsRequest, _run_service_pb2.DeleteRunsResponse]
+    """Deletes runs of the dead letter, before their retention does."""
     WaitResult: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.WaitResultRequest, _run_service_pb2.WaitResultResponse]
     """Waits for the end of a run. DEADLINE_EXCEEDED when it has not ended within timeout_ms."""
     ListLogs: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ListLogsRequest, _run_service_pb2.ListLogsResponse]
@@ -64,7 +70,7 @@ class RunServiceStub:
 
 @_typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
-    """Submits, shows, awaits and cancels runs."""
+    """Submits, shows, awaits, cancels and replays runs."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SubmitRunsRequest, _run_service_pb2.SubmitRunsResponse]  # type: ignore[assignment]
@@ -74,11 +80,17 @@ class RunServiceAsyncStub(RunServiceStub):
     GetRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.GetRunRequest, _run_service_pb2.GetRunResponse]  # type: ignore[assignment]
     """One run with its failures. NOT_FOUND where the namespace has no such run."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ListRunsRequest, _run_service_pb2.ListRunsResponse]  # type: ignore[assignment]
-    """Runs by submit time, newest first."""
+    """Runs by submit time, or those that failed by when they did, newest first."""
     CancelRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunsRequest, _run_service_pb2.CancelRunsResponse]  # type: ignore[assignment]
     """Cancels: at once what has not started; what runs is told, and ends CANCELLED whatever it then
-    returns. Reaches the children of a run.
+    returns. Reaches the children of a run. By a filter it takes the scope that submits.
     """
+    ReplayRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ReplayRunsRequest, _run_service_pb2.ReplayRunsResponse]  # type: ignore[assignment]
+    """Puts runs that have ended back into their queues, under their own ids, as they were submitted;
+    their failures and log lines stay. Without the time that the submit gave them to start in.
+    """
+    DeleteRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunsRequest, _run_service_pb2.DeleteRunsResponse]  # type: ignore[assignment]
+    """Deletes runs of the dead letter, before their retention does."""
     WaitResult: _aio.UnaryUnaryMultiCallable[_run_service_pb2.WaitResultRequest, _run_service_pb2.WaitResultResponse]  # type: ignore[assignment]
     """Waits for the end of a run. DEADLINE_EXCEEDED when it has not ended within timeout_ms."""
     ListLogs: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ListLogsRequest, _run_service_pb2.ListLogsResponse]  # type: ignore[assignment]
@@ -95,7 +107,7 @@ class RunServiceAsyncStub(RunServiceStub):
     """One stream per client process for submits and results, in batches."""
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Submits, shows, awaits and cancels runs."""
+    """Submits, shows, awaits, cancels and replays runs."""
 
     @_abc_1.abstractmethod
     def SubmitRuns(
@@ -121,7 +133,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ListRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ListRunsResponse, _abc.Awaitable[_run_service_pb2.ListRunsResponse]]:
-        """Runs by submit time, newest first."""
+        """Runs by submit time, or those that failed by when they did, newest first."""
 
     @_abc_1.abstractmethod
     def CancelRuns(
@@ -130,8 +142,26 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CancelRunsResponse, _abc.Awaitable[_run_service_pb2.CancelRunsResponse]]:
         """Cancels: at once what has not started; what runs is told, and ends CANCELLED whatever it then
-        returns. Reaches the children of a run.
+        returns. Reaches the children of a run. By a filter it takes the scope that submits.
         """
+
+    @_abc_1.abstractmethod
+    def ReplayRuns(
+        self,
+        request: _run_service_pb2.ReplayRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.ReplayRunsResponse, _abc.Awaitable[_run_service_pb2.ReplayRunsResponse]]:
+        """Puts runs that have ended back into their queues, under their own ids, as they were submitted;
+        their failures and log lines stay. Without the time that the submit gave them to start in.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRuns(
+        self,
+        request: _run_service_pb2.DeleteRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.DeleteRunsResponse, _abc.Awaitable[_run_service_pb2.DeleteRunsResponse]]:
+        """Deletes runs of the dead letter, before their retention does."""
 
     @_abc_1.abstractmethod
     def WaitResult(

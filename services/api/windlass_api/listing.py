@@ -1,14 +1,18 @@
-"""Owns how runs are filtered and paged."""
+"""Owns how runs are chosen and paged: those that a filter means, newest first."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import TypeAlias
 
 from windlass.v1 import run_pb2, run_service_pb2
-from windlass_api.presentation import to_run
+from windlass_api.presentation import STATUSES, to_run
 from windlass_core.domain.errors import InvalidField
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.names import flow_queue, flow_task
+from windlass_core.domain.phase import Phase
+from windlass_core.failure import failure_message
 from windlass_core.rpc.portion import PORTION_BYTES
-from windlass_core.store.runs import Runs
+from windlass_core.store.runs import Runs, StoredRun
 
 _DEFAULT_PAGE = 50
 _SCANNED_PER_CALL = 10_000
@@ -16,6 +20,9 @@ _SCANNED_PER_CALL = 10_000
 _CHUNK = 100
 # As many as a time in milliseconds, or a place, ever has.
 _PLACE_DIGITS = 15
+
+#: A time in milliseconds and a run: what comes after it is older.
+Place: TypeAlias = tuple[int, str]
 
 
 def page_size(asked: int, default: int) -> int:
@@ -25,38 +32,112 @@ def page_size(asked: int, default: int) -> int:
     return asked or default
 
 
+class Search:
+    """Runs that a filter means, from a page's token on. Looks at 10,000 at the most.
+
+    `phases` are those that may be meant at all; with `whole` the runs come with specs and outputs.
+    """
+
+    def __init__(
+        self,
+        runs: Runs,
+        namespace: str,
+        asked: run_service_pb2.RunFilter,
+        page_token: str,
+        *,
+        dead_letter: bool = False,
+        phases: Collection[Phase] = frozenset(Phase),
+        whole: bool = False,
+    ) -> None:
+        """Raises InvalidField for a wrong filter or token."""
+        self._runs = runs
+        self._namespace = namespace
+        self._asked = asked
+        self._dead_letter = dead_letter
+        self._phases = phases
+        self._error_types = frozenset(asked.error_types)
+        self._matches = _matcher(asked)
+        self._read = runs.get if whole or asked.metadata else runs.standing
+        #: Where to go on: before the run, or the runs, given last, until the next are asked for.
+        self.after: Place | None = _read_token(page_token) if page_token else None
+
+    @property
+    def next_page_token(self) -> str:
+        """Names `after`; empty where everything has been looked at."""
+        return token_of(self.after)
+
+    async def chunks(self) -> AsyncIterator[list[tuple[Place, StoredRun]]]:
+        """What is meant, with where to go on after it, up to a hundred at a time, maybe none."""
+        asked = self._asked
+        for _ in range(_SCANNED_PER_CALL // _CHUNK):
+            pairs = await self._runs.newest_first(
+                self._namespace, self.after, asked.since_ms, asked.until_ms, _CHUNK, failed=self._dead_letter
+            )
+            if not pairs:
+                self.after = None
+                return
+            places = [(ms, run_id) for run_id, ms in pairs]
+            stored = await self._read(self._namespace, [run_id for run_id, _ in pairs])
+            meant = [(place, run) for place, run in zip(places, stored, strict=True) if run and self._is_meant(run)]
+            yield await self._of_types(meant) if self._error_types else meant
+            self.after = places[-1]
+
+    def _is_meant(self, run: StoredRun) -> bool:
+        return run.phase in self._phases and self._matches(run)
+
+    async def _of_types(self, found: list[tuple[Place, StoredRun]]) -> list[tuple[Place, StoredRun]]:
+        """Those whose last failure is of the types that are asked for."""
+        failed = [each for each in found if each[1].phase is Phase.FAILED]
+        failures = await self._runs.last_failures([run.run_id for _, run in failed])
+        return [
+            each
+            for each, failure in zip(failed, failures, strict=True)
+            if failure and run_pb2.Failure.FromString(failure.body).type in self._error_types
+        ]
+
+
 async def list_runs(
     runs: Runs, namespace: str, request: run_service_pb2.ListRunsRequest
 ) -> run_service_pb2.ListRunsResponse:
     """A page, newest first. Looks at 10,000 runs at the most, and ends early where they are large."""
     wanted = page_size(request.page_size, _DEFAULT_PAGE)
-    matches = _matcher(request)
-    after = _read_token(request.page_token) if request.page_token else None
+    search = Search(runs, namespace, request.filter, request.page_token, dead_letter=request.dead_letter, whole=True)
     found: list[run_pb2.Run] = []
     room = PORTION_BYTES
-    for _ in range(_SCANNED_PER_CALL // _CHUNK):
-        pairs = await runs.newest_first(namespace, after, request.since_ms, request.until_ms, _CHUNK)
-        if not pairs:
-            return run_service_pb2.ListRunsResponse(runs=found)
-        stored = await runs.get(namespace, [run_id for run_id, _ in pairs])
-        for (run_id, created_ms), run in zip(pairs, stored, strict=True):
-            message = to_run(run) if run else None
-            if message is not None and matches(message):
-                room -= message.ByteSize()
-                if room < 0 and found:
-                    return run_service_pb2.ListRunsResponse(runs=found, next_page_token=_token(after))
-                found.append(message)
-            after = (created_ms, run_id)
+    async for chunk in search.chunks():
+        after = search.after
+        failures = await _last_failures(runs, chunk) if request.dead_letter else {}
+        for place, run in chunk:
+            message = to_run(run)
+            message.failures.extend(failures.get(run.run_id, ()))
+            room -= message.ByteSize()
+            if room < 0 and found:
+                return run_service_pb2.ListRunsResponse(runs=found, next_page_token=token_of(after))
+            found.append(message)
+            after = place
             if len(found) == wanted:
-                return run_service_pb2.ListRunsResponse(runs=found, next_page_token=_token(after))
-    return run_service_pb2.ListRunsResponse(runs=found, next_page_token=_token(after))
+                return run_service_pb2.ListRunsResponse(runs=found, next_page_token=token_of(after))
+    return run_service_pb2.ListRunsResponse(runs=found, next_page_token=search.next_page_token)
 
 
-def _token(after: tuple[int, str] | None) -> str:
+async def _last_failures(runs: Runs, chunk: list[tuple[Place, StoredRun]]) -> dict[str, list[run_pb2.Failure]]:
+    """The last failure of each run, without its traceback."""
+    run_ids = [run.run_id for _, run in chunk]
+    told: dict[str, list[run_pb2.Failure]] = {}
+    for run_id, failure in zip(run_ids, await runs.last_failures(run_ids), strict=True):
+        if failure is not None:
+            message = failure_message(failure)
+            message.ClearField("traceback")
+            told[run_id] = [message]
+    return told
+
+
+def token_of(after: Place | None) -> str:
+    """A page's token; empty for the last one's."""
     return f"{after[0]}:{after[1]}" if after else ""
 
 
-def _read_token(token: str) -> tuple[int, str]:
+def _read_token(token: str) -> Place:
     ms, _, run_id = token.partition(":")
     if not run_id:
         raise _wrong_token()
@@ -74,25 +155,25 @@ def _wrong_token() -> InvalidField:
     return InvalidField("page_token: expected a next_page_token as it was given", "page_token")
 
 
-def _matcher(request: run_service_pb2.ListRunsRequest) -> Callable[[run_pb2.Run], bool]:
-    """Whether a run is asked for. Raises InvalidField for too many filters of a kind."""
-    for name, many in (
-        ("statuses", request.statuses),
-        ("workflow_names", request.workflow_names),
-        ("metadata", request.metadata),
-    ):
+def _matcher(asked: run_service_pb2.RunFilter) -> Callable[[StoredRun], bool]:
+    """Whether a run is meant, but for its failure. Raises InvalidField for too many values of a kind."""
+    for name in ("statuses", "workflow_names", "queues", "error_types", "metadata"):
+        many = getattr(asked, name)
         if len(many) > MAX_ITEMS_PER_MESSAGE:
-            raise InvalidField(f"{name}: expected at most {MAX_ITEMS_PER_MESSAGE}, got {len(many)}", name)
-    statuses, names = frozenset(request.statuses), frozenset(request.workflow_names)
-    wanted = dict(request.metadata)
+            field = f"filter.{name}"
+            raise InvalidField(f"{field}: expected at most {MAX_ITEMS_PER_MESSAGE}, got {len(many)}", field)
+    statuses, names, queues = frozenset(asked.statuses), frozenset(asked.workflow_names), frozenset(asked.queues)
+    wanted = dict(asked.metadata)
 
-    def matches(run: run_pb2.Run) -> bool:
-        if statuses and run.status not in statuses:
+    def matches(run: StoredRun) -> bool:
+        if statuses and STATUSES[run.phase] not in statuses:
             return False
-        if names and run.spec.workflow_name not in names:
+        if names and flow_task(run.flow) not in names:
+            return False
+        if queues and flow_queue(run.flow) not in queues:
             return False
         if wanted:
-            metadata = json.loads(run.spec.metadata_json or b"{}")
+            metadata = json.loads(run_pb2.RunSpec.FromString(run.spec).metadata_json or b"{}")
             return all(_text(metadata.get(key)) == value for key, value in wanted.items())
         return True
 

@@ -1,14 +1,16 @@
 """Owns the run service's unary calls, and opens sessions."""
 
 import random
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import grpc
 from typing_extensions import override
 
 from windlass.v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
+from windlass_api.bulk import ENDED, LIVE, act_on, check_run_ids
 from windlass_api.following import Following
 from windlass_api.listing import list_runs
 from windlass_api.logs import read_page, tail
@@ -18,9 +20,10 @@ from windlass_api.submits import Submits
 from windlass_api.waiting import Waiting
 from windlass_api.watching import watch
 from windlass_core.definitions import DefinitionCache
+from windlass_core.domain.access import CANCEL_BY_FILTER
 from windlass_core.domain.errors import EngineError, InvalidField, TooMany, UnknownRun
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
 from windlass_core.domain.names import check_run_id
+from windlass_core.domain.phase import Phase
 from windlass_core.failure import failure_message
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.portion import portion
@@ -39,6 +42,19 @@ _CANCEL_OUTCOMES = {
     "requested": run_service_pb2.CANCEL_OUTCOME_REQUESTED,
     "ended": run_service_pb2.CANCEL_OUTCOME_ALREADY_ENDED,
     "unknown": run_service_pb2.CANCEL_OUTCOME_UNKNOWN_RUN,
+}
+_REPLAY_OUTCOMES = {
+    "replayed": run_service_pb2.REPLAY_OUTCOME_REPLAYED,
+    "already": run_service_pb2.REPLAY_OUTCOME_ALREADY_REPLAYED,
+    "not_ended": run_service_pb2.REPLAY_OUTCOME_NOT_ENDED,
+    "not_failed": run_service_pb2.REPLAY_OUTCOME_NOT_FAILED,
+    "key_taken": run_service_pb2.REPLAY_OUTCOME_KEY_TAKEN,
+    "unknown": run_service_pb2.REPLAY_OUTCOME_UNKNOWN_RUN,
+}
+_DELETE_OUTCOMES = {
+    "deleted": run_service_pb2.DELETE_OUTCOME_DELETED,
+    "not_failed": run_service_pb2.DELETE_OUTCOME_NOT_FAILED,
+    "unknown": run_service_pb2.DELETE_OUTCOME_UNKNOWN_RUN,
 }
 
 
@@ -118,12 +134,50 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self, request: run_service_pb2.CancelRunsRequest, context: Any
     ) -> run_service_pb2.CancelRunsResponse:
         """See run_service.proto."""
-        run_ids = _check_run_ids(request.run_ids)
         if len(request.reason.encode()) > _MAX_REASON_BYTES:
             raise InvalidField(f"reason: over {_MAX_REASON_BYTES} bytes", "reason")
-        reason = request.reason or "cancelled by a caller"
-        outcomes = await self._runs.cancel(caller().namespace, reason, run_ids)
-        return run_service_pb2.CancelRunsResponse(outcomes=[_CANCEL_OUTCOMES[outcome] for outcome in outcomes])
+        if request.HasField("filter"):
+            caller().check(CANCEL_BY_FILTER, "cancelling by a filter")
+        namespace, reason = caller().namespace, request.reason or "cancelled by a caller"
+        cancel = partial(self._runs.cancel, namespace, reason)
+        acted = await act_on(request, cancel, self._runs, namespace, LIVE)
+        return run_service_pb2.CancelRunsResponse(
+            outcomes=[_CANCEL_OUTCOMES[outcome] for outcome in acted.outcomes],
+            cancelled=acted.counts["cancelled"],
+            requested=acted.counts["requested"],
+            next_page_token=acted.next_page_token,
+        )
+
+    @override
+    @unary
+    async def ReplayRuns(
+        self, request: run_service_pb2.ReplayRunsRequest, context: Any
+    ) -> run_service_pb2.ReplayRunsResponse:
+        """See run_service.proto."""
+        namespace, dead_letter = caller().namespace, request.dead_letter
+        replay = partial(self._runs.replay, namespace, only_failed=dead_letter)
+        acted = await act_on(request, replay, self._runs, namespace, ENDED, dead_letter=dead_letter)
+        return run_service_pb2.ReplayRunsResponse(
+            outcomes=[_REPLAY_OUTCOMES[outcome] for outcome in acted.outcomes],
+            replayed=acted.counts["replayed"],
+            key_taken=acted.counts["key_taken"],
+            next_page_token=acted.next_page_token,
+        )
+
+    @override
+    @unary
+    async def DeleteRuns(
+        self, request: run_service_pb2.DeleteRunsRequest, context: Any
+    ) -> run_service_pb2.DeleteRunsResponse:
+        """See run_service.proto."""
+        namespace = caller().namespace
+        delete = partial(self._runs.delete, namespace)
+        acted = await act_on(request, delete, self._runs, namespace, {Phase.FAILED}, dead_letter=True)
+        return run_service_pb2.DeleteRunsResponse(
+            outcomes=[_DELETE_OUTCOMES[outcome] for outcome in acted.outcomes],
+            deleted=acted.counts["deleted"],
+            next_page_token=acted.next_page_token,
+        )
 
     @override
     @unary
@@ -175,7 +229,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self, request: run_service_pb2.WatchRunsRequest, context: Any
     ) -> AsyncGenerator[run_service_pb2.WatchRunsResponse, None]:
         """See run_service.proto."""
-        run_ids = list(dict.fromkeys(_check_run_ids(request.run_ids)))
+        run_ids = list(dict.fromkeys(check_run_ids(request.run_ids)))
         with self._place():
             async with self._following.follow(caller().namespace, run_ids) as follower:
                 async for response in watch(self._runs, follower):
@@ -214,9 +268,3 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
             yield
         finally:
             self.open_streams -= 1
-
-
-def _check_run_ids(run_ids: Sequence[str]) -> list[str]:
-    if not 1 <= len(run_ids) <= MAX_ITEMS_PER_MESSAGE:
-        raise InvalidField(f"run_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(run_ids)}", "run_ids")
-    return [check_run_id(run_id, f"run_ids[{i}]") for i, run_id in enumerate(run_ids)]

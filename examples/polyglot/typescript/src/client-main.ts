@@ -20,7 +20,7 @@ async function answer(client: Client, what: string, subject: string, input: unkn
       return CancelOutcome[await client.cancel(subject, "cancelled from TypeScript")];
     case "list": {
       const runs = [];
-      for await (const run of client.list({ workflowNames: [subject], pageSize: 2 }))
+      for await (const run of client.list({ workflowNames: [subject] }, 2))
         runs.push({ run_id: run.runId, status: RunStatus[run.status] });
       return runs;
     }

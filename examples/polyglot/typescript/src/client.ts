@@ -10,6 +10,7 @@ import {
   CancelOutcome,
   CancelRunsRequest,
   ListRunsRequest,
+  RunFilter,
   RunServiceClient,
   SubmitRunsRequest,
   WaitResultRequest,
@@ -118,10 +119,10 @@ export class Client {
   }
 
   /** Yields the runs that the filter describes, newest first, page after page. */
-  async *list(filter: Partial<ListRunsRequest> = {}): AsyncGenerator<Run> {
+  async *list(filter: Partial<RunFilter> = {}, pageSize = 0): AsyncGenerator<Run> {
     let pageToken = "";
     do {
-      const request = ListRunsRequest.fromPartial({ ...filter, pageToken });
+      const request = ListRunsRequest.fromPartial({ filter, pageSize, pageToken });
       const page = await this.#call(this.#runs.listRuns, request);
       yield* page.runs;
       pageToken = page.nextPageToken; // a page may hold no run and still have a next one

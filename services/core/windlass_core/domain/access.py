@@ -41,6 +41,8 @@ NEEDED: Final[Mapping[str, frozenset[Scope]]] = {
     "/windlass.v1.RunService/GetRun": _READ,
     "/windlass.v1.RunService/ListRuns": _READ,
     "/windlass.v1.RunService/CancelRuns": _SUBMIT_OR_WORK,
+    "/windlass.v1.RunService/ReplayRuns": _SUBMIT,
+    "/windlass.v1.RunService/DeleteRuns": _SUBMIT,
     "/windlass.v1.RunService/WaitResult": _READ,
     "/windlass.v1.RunService/ListLogs": _READ,
     "/windlass.v1.RunService/TailLogs": _READ,
@@ -64,6 +66,9 @@ NEEDED: Final[Mapping[str, frozenset[Scope]]] = {
     "/windlass.v1.TokenService/ListTokens": _ADMIN,
     "/windlass.v1.TokenService/RevokeTokens": _ADMIN,
 }
+
+#: Whoever cancels runs that it can't name.
+CANCEL_BY_FILTER: Final = _SUBMIT
 
 #: What a message on a Session stream needs.
 SESSION_SUBMIT: Final = _SUBMIT

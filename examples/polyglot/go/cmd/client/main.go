@@ -55,7 +55,10 @@ func do(what, subject, input string) (any, error) {
 		return outcome.String(), err
 	case "list":
 		runs := []map[string]string{}
-		for run, err := range client.List(ctx, &windlassv1.ListRunsRequest{WorkflowNames: []string{subject}, PageSize: 2}) {
+		for run, err := range client.List(ctx, &windlassv1.ListRunsRequest{
+			Filter:   &windlassv1.RunFilter{WorkflowNames: []string{subject}},
+			PageSize: 2,
+		}) {
 			if err != nil {
 				return nil, err
 			}
