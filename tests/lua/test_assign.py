@@ -211,26 +211,26 @@ async def test_a_round_gives_out_as_much_as_it_has_leases(world: World) -> None:
     """And says that there is more."""
     await world.connect(slots=100)
     await world.submit(30)
-    first = await world.shard.scheduling.assign(mint_ids(20))
+    first = await world.shard.scheduling.assign(mint_ids(20), b"gone")
     assert (first.given, first.more) == (20, True)
-    second = await world.shard.scheduling.assign(mint_ids(20))
+    second = await world.shard.scheduling.assign(mint_ids(20), b"gone")
     assert (second.given, second.more) == (10, False)
 
 
 async def test_a_round_without_work_does_nothing(world: World) -> None:
     """No group, no lease, no timer."""
-    assigned = await world.shard.scheduling.assign(mint_ids(5))
+    assigned = await world.shard.scheduling.assign(mint_ids(5), b"gone")
     assert (assigned.given, assigned.more, assigned.next_due_ms) == (0, False, 0)
     await world.connect()
     await world.submit(2)
-    none = await world.shard.scheduling.assign([])
+    none = await world.shard.scheduling.assign([], b"gone")
     assert (none.given, none.more) == (0, True)
 
 
 async def test_a_round_tells_the_next_timer(world: World) -> None:
     """The scheduler sets its alarm by it."""
     (run,) = await world.submit(delay_ms=5_000)
-    assigned = await world.shard.scheduling.assign([])
+    assigned = await world.shard.scheduling.assign([], b"gone")
     due = (await world.look()).zset("T")[f"ready:{run}"]
     assert assigned.next_due_ms == due
     assert 0 < assigned.next_due_ms - assigned.now_ms <= 5_000

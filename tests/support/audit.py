@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.audit_crons import audit_crons
 from tests.support.audit_gates import audit_gates, parts_of
-from tests.support.demands import Demanded, demand_of, places_of, pool_of, satisfies
+from tests.support.demands import Demanded, demand_of, owner_of, places_of, pool_of, serves
 from windlass_core.domain.levels import LEVELS
 from windlass_core.domain.phase import TRANSITIONS, Phase
 from windlass_core.store.keys import FAMILIES
@@ -150,8 +150,7 @@ def _flows(s: Snapshot) -> Iterator[str]:
     served: dict[str, set[str]] = {flow: set() for flow in kept}
     for key, (group,) in s.keys_of("group").items():
         fields = s.hash(key)
-        queues = {queue.decode() for queue in unpack(fields["queues"])}
-        mine = {flow for flow in kept if _serves(s, flow, group, queues)}
+        mine = {flow for flow in kept if serves(s, group, flow)}
         known = s.set(f"gf:{group}")
         is_new = f"join:{group}" in s.zset("T")
         if is_new != ("at" in fields):
@@ -184,16 +183,6 @@ def _demands(s: Snapshot, flows: Iterable[str]) -> Iterator[str]:
         kind, _, group = timer.partition(":")
         if kind == "room" and f"g:{group}" not in s.values:
             yield f"timer {timer} is left of a group that is gone"
-
-
-def _serves(s: Snapshot, flow: str, group: str, queues: set[str]) -> bool:
-    of_flow, queue, task, *_ = flow.split("|")
-    return (
-        of_flow == group.partition("|")[0]
-        and task in s.set(f"gt:{group}")
-        and (not queues or queue in queues)
-        and satisfies(s, group, demand_of(s, flow))
-    )
 
 
 def _lanes(s: Snapshot) -> Iterator[str]:
@@ -251,12 +240,22 @@ def _workers(s: Snapshot) -> Iterator[str]:
         free = max((slots for worker, slots in s.zset(f"free:{group}").items() if _alive(s, worker)), default=0)
         heads = [flow for level in LEVELS for flow in s.zset(f"H:{group}/{level}")]
         work = any(demand and demand.cost <= free for demand in (demand_of(s, flow) for flow in heads))
-        if work and group not in s.set("dirty"):
+        if "gone" in s.hash(f"g:{group}"):
+            yield from _gone(s, group, work=bool(heads))
+        elif work and group not in s.set("dirty"):
             yield f"group {group} has free slots and work, and nobody is to match it"
 
 
+def _gone(s: Snapshot, group: str, *, work: bool) -> Iterator[str]:
+    """Of a worker that is gone: its own group waits for what is to fail."""
+    if f"w:{owner_of(group)}" in s.values or s.zset(f"free:{group}") != {owner_of(group): 1}:
+        yield f"group {group} is of a worker that is gone, and is not as such a one is"
+    if work and group not in s.set("dirty"):
+        yield f"group {group} has runs whose worker is gone, and nobody is to fail them"
+
+
 def _alive(s: Snapshot, worker: str) -> bool:
-    dispatcher = s.hash(f"w:{worker}")["disp"].decode()
+    dispatcher = s.hash(f"w:{worker}").get("disp", b"").decode()
     return s.zset("pres:dispatcher").get(dispatcher, 0) > s.now_ms
 
 

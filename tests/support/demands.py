@@ -46,17 +46,30 @@ def pool_of(group: str) -> str:
     return (*group.split("|"), "default")[2]
 
 
-def satisfies(s: Snapshot, group: str, demand: Demanded | None) -> bool:
-    """Whether a group's workers are such as are demanded."""
-    packed = s.hash(f"g:{group}").get("labels")
-    labels = unpack(packed) if packed else {}
-    return (
-        demand is not None
-        and demand.pool == pool_of(group)
-        and all(
-            _holds(labels.get(name), comparator, text, number) for name, comparator, text, number, _ in demand.required
-        )
+def owner_of(group: str) -> str:
+    """The worker whose own group it is, "" for all others."""
+    name = group.split("|")[1]
+    return name.removeprefix("=") if name.startswith("=") else ""
+
+
+def serves(s: Snapshot, group: str, flow: str) -> bool:
+    """Whether a group's workers can take a flow's runs."""
+    namespace, queue, task, *_ = flow.split("|")
+    fields, demand = s.hash(f"g:{group}"), demand_of(s, flow)
+    if demand is None or namespace != group.partition("|")[0]:
+        return False
+    if (demand.pool, demand.worker if demand.hard else "") != (pool_of(group), owner_of(group)):
+        return False
+    queues = unpack(fields["queues"])
+    tasks = s.set(f"gt:{fields['as'].decode() if 'as' in fields else group}")
+    return "gone" in fields or (
+        (not queues or queue.encode() in queues) and task in tasks and _satisfies(fields.get("labels"), demand)
     )
+
+
+def _satisfies(packed: bytes | None, demand: Demanded) -> bool:
+    labels = unpack(packed) if packed else {}
+    return all(_holds(labels.get(name), *rest) for name, *rest, _weight in demand.required)
 
 
 def _holds(has: Any, comparator: int, text: bytes, number: Any) -> bool:

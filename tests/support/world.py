@@ -249,7 +249,7 @@ class World:
         """Matches until nothing is left to match, and gives how many attempts were given out."""
         given, more = 0, True
         while more:
-            assigned = await self.shard.scheduling.assign(mint_ids(200))
+            assigned = await self.shard.scheduling.assign(mint_ids(200), b"gone")
             given, more = given + assigned.given, assigned.more
         return given
 

@@ -27,13 +27,13 @@ async def test_work_is_matched_though_the_store_was_away_when_it_came(
     assign, failures = scheduler.shard.scheduling.assign, 0
     turn = asyncio.Lock()  # nothing comes between the look and the match
 
-    async def away_twice(leases: list[str]) -> Assigned:
+    async def away_twice(leases: list[str], gone: bytes) -> Assigned:
         nonlocal failures
         async with turn:
             if failures < 2 and await world.shard.redis.exists(world.shard.keys.of("dirty")):
                 failures += 1
                 raise StoreUnavailable("away")
-            return await assign(leases)
+            return await assign(leases, gone)
 
     monkeypatch.setattr(scheduler.shard.scheduling, "assign", away_twice)
     loops = [asyncio.create_task(loop()) for loop in scheduler.loops()]

@@ -289,7 +289,7 @@ class Failure(_message.Message):
     type: _builtins.str
     """The error's type, which retry policies name, also those of callers in other languages: the
     name of its class or type without package or module, or a code of the task's own choice.
-    The engine's own: ExecutionTimeout, WorkerLost, Crashed, PayloadTooLarge, SerializationError.
+    The engine's own: ExecutionTimeout, WorkerLost, WorkerGone, Crashed, PayloadTooLarge, SerializationError.
     """
     message: _builtins.str
     """Its message. At most 16 KiB; longer ones are cut."""

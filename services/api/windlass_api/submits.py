@@ -213,6 +213,8 @@ def _fill_in(tickets: list[_Ticket], verdicts: dict[int, Verdict]) -> None:
                     field = f"runs[{place}].run_id"
                     taken = RunIdTaken(f"{field}: {outcome.run_id} belongs to a run with another content", field)
                     outcome.error.CopyFrom(to_detail(taken))
+                case "no_worker":
+                    outcome.error.CopyFrom(to_detail(_no_worker(f"runs[{place}].spec.placement")))
                 case KeyHolder(holder, refused=False):
                     outcome.run_id, outcome.duplicate = holder, True
                 case KeyHolder(holder):
@@ -220,6 +222,12 @@ def _fill_in(tickets: list[_Ticket], verdicts: dict[int, Verdict]) -> None:
                 case None:
                     pass
             at += 1
+
+
+def _no_worker(field: str) -> InvalidField:
+    return InvalidField(
+        f"{field}: expected a worker that is connected, there is none of the id that is asked for", field
+    )
 
 
 def _key_taken(run: Submission, holder: str, field: str) -> AlreadyExists:

@@ -39,6 +39,9 @@ EXPIRE_AT_ONCE = 200
 LOST = run_pb2.Failure(
     type="WorkerLost", message="the worker that had this attempt is gone; nothing is charged"
 ).SerializeToString()
+GONE = run_pb2.Failure(
+    type="WorkerGone", message="the worker that this run was bound to is gone for good", non_retryable=True
+).SerializeToString()
 CRASHED = run_pb2.Failure(
     type="Crashed", message="the worker died while this attempt was alone on it"
 ).SerializeToString()
@@ -142,7 +145,7 @@ class Scheduler(Service):
             more = True
             while more:
                 with self._anew_after_failure():
-                    assigned = await self.shard.scheduling.assign(mint_ids(ASSIGN_AT_ONCE))
+                    assigned = await self.shard.scheduling.assign(mint_ids(ASSIGN_AT_ONCE), GONE)
                 self._set_due(assigned.next_due_ms, assigned.now_ms)
                 more = assigned.more
 

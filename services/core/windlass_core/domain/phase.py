@@ -28,7 +28,7 @@ class Phase(StrEnum):
 # From a phase to the phases that may follow it, each with the script that does it.
 TRANSITIONS: dict[Phase, dict[Phase, str]] = {
     Phase.SCHEDULED: {Phase.READY: "timers_fire", Phase.CANCELLED: "run_cancel"},
-    Phase.READY: {Phase.LEASED: "assign", Phase.CANCELLED: "run_cancel"},
+    Phase.READY: {Phase.LEASED: "assign", Phase.CANCELLED: "run_cancel", Phase.FAILED: "assign"},
     Phase.LEASED: {
         Phase.RUNNING: "run_accept",
         Phase.READY: "run_fail",

@@ -173,6 +173,8 @@ GROUP_FIELDS = {
     "labels": "their labels, name → { text, number or false }, msgpack; only where there are any",
     "n": "claims so far",
     "at": "cursor of the flows that it has yet to know; only meanwhile",
+    "as": "the group whose tasks are its own too; only a worker's own groups, named `ns|=worker`",
+    "gone": "set where its worker is gone for good; only such groups",
     "rs": "its worker that is kept free for a costly run; only meanwhile",
 }
 

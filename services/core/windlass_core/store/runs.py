@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from windlass_core.domain.phase import Phase
 from windlass_core.domain.retry import Budget
@@ -47,7 +47,7 @@ class KeyHolder:
 
 
 #: What became of a submit that stored nothing.
-Verdict: TypeAlias = Literal["duplicate", "taken"] | KeyHolder
+Verdict: TypeAlias = Literal["duplicate", "taken", "no_worker"] | KeyHolder
 Reported: TypeAlias = Literal["recorded", "spent", "duplicate", "lease_lost"]
 FailureVerdict: TypeAlias = Literal["retry", "dead", "release", "crash", "among"]
 
@@ -314,11 +314,14 @@ class Runs:
             skip += count
 
 
+_PLAIN_VERDICTS: Final[dict[bytes, Verdict]] = {b"duplicate": "duplicate", b"taken": "taken", b"no_worker": "no_worker"}
+
+
 def _to_verdict(told: Any) -> Verdict:
     if isinstance(told, list):
         tag, run_id = told
         return KeyHolder(run_id.decode(), refused=tag == b"conflict")
-    return "duplicate" if told == b"duplicate" else "taken"
+    return _PLAIN_VERDICTS[told]
 
 
 def _pairs(told: Any) -> list[tuple[Any, Any]]:

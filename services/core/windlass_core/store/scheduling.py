@@ -67,9 +67,12 @@ class Scheduling:
         owner, reap, wait_ms = await self._scripts.call("scheduler_beat", (scheduler, ttl_ms, gap_ms, hold_ms))
         return Beat(bool(owner), bool(reap), wait_ms)
 
-    async def assign(self, leases: list[str]) -> Assigned:
-        """Gives out at most as many attempts as there are leases."""
-        given, more, due, now = await self._scripts.step("assign", leases)
+    async def assign(self, leases: list[str], gone: bytes) -> Assigned:
+        """Gives out at most as many attempts as there are leases.
+
+        `gone` is the Failure to record for a run that waits for a worker that is gone for good.
+        """
+        given, more, due, now = await self._scripts.step("assign", (leases, gone))
         return Assigned(given, bool(more), due, now)
 
     async def fire(self) -> Fired:

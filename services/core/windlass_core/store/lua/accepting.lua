@@ -80,6 +80,8 @@ local function accept_again(item)
   local run, spec, flow, level, version, delay, expires, timeout, _, parent, trace, more = unpack(item)
   local gates = more and more.g
   if gates then level = place_before(level, gates) end
-  if more and more.p then demanded[flow] = more.p end
+  if more and more.p and not bind(namespace_of(flow), flow, more.p) then
+    make_gone(namespace_of(flow), more.p)
+  end
   accept(1, run, spec, flow, level, version, delay, expires, timeout, '', false, parent, trace, false, gates, more)
 end

@@ -10,7 +10,7 @@ local function known_already(place, run, spec, flow, inc, wait)
   end
 end
 
--- runs: as run_submit takes them, of one namespace. Returns { place → 'duplicate' | 'taken' |
+-- runs: as run_submit takes them, of one namespace. Returns { place → 'duplicate' | 'taken' | 'no_worker' |
 -- { 'existing' | 'conflict', the run that has its idempotency key } }, places from 1, and how many are
 -- ready at once.
 local function accept_runs(namespace, inc, runs)
@@ -25,11 +25,13 @@ local function accept_runs(namespace, inc, runs)
     local claim = more and more.i
     local has_parent, reason = look_at_parent(namespace, parent)
     local gates = more and more.g
-    if more and more.p then demanded[flow] = more.p end
     if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then
       known_already(place, run, spec, flow, inc, wait)
     elseif claim then
       verdicts[place] = contest(run, claim)
+    end
+    if not verdicts[place] and more and more.p and not bind(namespace, flow, more.p) then
+      verdicts[place] = 'no_worker'
     end
     if not verdicts[place] then
       if gates then

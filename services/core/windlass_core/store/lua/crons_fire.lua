@@ -15,6 +15,9 @@
 --!include permits
 --!include demand
 --!include flows
+--!include slots
+--!include grouping
+--!include own
 --!include telling
 --!include finish
 --!include cancelling

@@ -5,6 +5,12 @@ local POOL = 'default'
 
 local function pool_of(group) return string.match(group, '^[^|]*|[^|]*|(.*)$') or POOL end
 
+-- The worker whose own group it is; nil for all others.
+local function owner_of(group) return string.match(group, '^[^|]*|=([^|]*)') end
+
+-- Whether it is the own group of a worker that is gone for good.
+local function is_gone(group) return owner_of(group) and call('HEXISTS', K.group(group), 'gone') == 1 end
+
 -- Slots that one attempt takes: a part of the name, so that matching can pass over a flow unread.
 local function cost_of(flow)
   return tonumber(string.match(flow, '^[^|]*|[^|]*|[^|]*|%x+x(%d+)$') or 1)

@@ -54,8 +54,8 @@ local function flush_finished()
   tell_gathered()
 end
 
--- Ends a run that no worker has: takes it out of its lane and of the timers.
-local function finish_waiting(run, r, reason)
+-- Ends a run that no worker has, as cancelled unless said: takes it out of its lane and of the timers.
+local function finish_waiting(run, r, reason, phase)
   if r.ph == PHASE.READY then
     local lane = lane_of(r.f, r.p)
     call('ZREM', K.lane(lane), run)
@@ -65,5 +65,5 @@ local function finish_waiting(run, r, reason)
     call('ZREM', K.timers(), 'ready:' .. run)
     call('ZREM', K.scheduled(namespace_of(r.f)), run)
   end
-  finish(run, r, PHASE.CANCELLED, nil, reason)
+  finish(run, r, phase or PHASE.CANCELLED, nil, reason)
 end

@@ -18,6 +18,7 @@ local function join_page(group)
   end
   if page[1] == '0' then
     call('HDEL', K.group(group), 'at')
+    drop_if_needless(group)
   else
     call('HSET', K.group(group), 'at', page[1])
     set_timer('join:' .. group, now)

@@ -63,8 +63,9 @@ local function note_taken(worker, seat, group, free)
 end
 
 -- Matches until workers, runs or leases are used up. Returns how many attempts were given out, and
--- whether runs are left that a free worker may take.
+-- whether runs are left that a free worker may take, or that the scheduler is to fail.
 local function match(group, leases)
+  if is_gone(group) then return 0, true end
   local given, visits = 0, 0
   while #leases > 0 and visits < VISITS do
     visits = visits + 1

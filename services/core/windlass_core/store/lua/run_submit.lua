@@ -32,6 +32,8 @@
 --!include crowding
 --!include idempotency
 --!include claiming
+--!include grouping
+--!include own
 --!include accepting
 --!include accepting_batch
 local namespace, inc, leases, runs = unpack(cmsgpack.unpack(ARGV[1]))

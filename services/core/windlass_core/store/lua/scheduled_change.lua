@@ -14,6 +14,9 @@
 --!include permits
 --!include demand
 --!include flows
+--!include slots
+--!include grouping
+--!include own
 --!include telling
 --!include finish
 --!include cancelling

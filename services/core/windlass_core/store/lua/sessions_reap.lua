@@ -14,7 +14,10 @@
 --!include gates
 --!include permits
 --!include demand
+--!include flows
 --!include slots
+--!include grouping
+--!include own
 --!include telling
 --!include finish
 --!include failing

@@ -11,7 +11,10 @@
 --!include wake
 --!include lanes
 --!include demand
+--!include flows
 --!include slots
+--!include grouping
+--!include own
 --!include membership
 local counted = 0
 for _, item in ipairs(cmsgpack.unpack(ARGV[1])) do
