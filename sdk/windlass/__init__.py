@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from windlass.rate_limit import RateLimitDuration as RateLimitDuration
     from windlass.refs import TaskRunRef as TaskRunRef
     from windlass.refs import WorkflowRunRef as WorkflowRunRef
+    from windlass.retry import RetryBudget as RetryBudget
     from windlass.retry import RetryPolicy as RetryPolicy
     from windlass.run import LogLine as LogLine
     from windlass.run import Run as Run
@@ -99,6 +100,7 @@ _HOMES = {
     "QueueInfo": "queues",
     "RateLimit": "rate_limit",
     "RateLimitDuration": "rate_limit",
+    "RetryBudget": "retry",
     "RetryPolicy": "retry",
     "Run": "run",
     "RunFilter": "bulk",

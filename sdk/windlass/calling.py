@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from windlass.batch import open_batch
 from windlass.context import current
-from windlass.duration import Duration, to_milliseconds
+from windlass.duration import Duration, to_kept_milliseconds, to_milliseconds
 from windlass.exceptions import InvalidInput, WindlassError
 from windlass.idempotency import Idempotency, read_idempotency
 from windlass.payload import check_size, write_metadata
@@ -107,9 +107,9 @@ def read_options(
         if retry is not None:
             fields["retry"] = retry.to_proto()
         if delay is not None:
-            fields["delay_ms"] = to_milliseconds(delay, "delay")
+            fields["delay_ms"] = to_kept_milliseconds(delay, "delay")
         if expires is not None:
-            fields["expires_ms"] = to_milliseconds(expires, "expires")
+            fields["expires_ms"] = to_kept_milliseconds(expires, "expires")
         if queue is not None:
             fields["queue"] = queue
         if asked := read_idempotency(idempotency_key, idempotency):

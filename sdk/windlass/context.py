@@ -6,7 +6,7 @@ import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from windlass.duration import to_milliseconds
+from windlass.duration import to_kept_milliseconds
 from windlass.exceptions import InvalidInput
 from windlass.priority import Priority
 from windlass.progress import progress_message
@@ -225,7 +225,7 @@ class Context:
 
         """
         try:
-            timeout_ms = to_milliseconds(duration, "duration")
+            timeout_ms = to_kept_milliseconds(duration, "duration")
         except (ValueError, TypeError) as error:
             raise InvalidInput(str(error), field="duration") from None
         if not timeout_ms:

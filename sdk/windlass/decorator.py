@@ -31,7 +31,7 @@ from windlass.placement import (
 from windlass.plain_task import PlainTask
 from windlass.priority import Priority
 from windlass.rate_limit import RateLimit, read_rate_limits
-from windlass.retry import ErrorType, RetryPolicy, policy_from_counts
+from windlass.retry import ErrorTypes, RetryBudget, RetryPolicy, policy_from_counts
 from windlass.signature import ModelForm, PlainForm, read_signature
 from windlass.task import Executor, TaskSettings
 
@@ -61,9 +61,10 @@ class TaskOptions(TypedDict, total=False):
     backoff_factor: retry n waits factor^n seconds; without it a retry is due at once.
     backoff_max_seconds: the longest such wait.
     backoff_jitter: draw each wait evenly from zero to that.
-    retry_on: only these exception types are retried.
-    no_retry_on: these exception types are not.
+    retry_on: only these exception types, and those that derive from them, are retried.
+    no_retry_on: these, and those that derive from them, are not.
     retry: the same as one object; not together with the five above and retries.
+    retry_budget: bounds the retries of all its runs together.
     execution_timeout: longest time for one attempt, as a duration. Unless given: none.
     soft_timeout: SoftTimeoutExceeded is raised in the task after this long, shorter than the execution timeout.
     schedule_timeout: longest time from submit to start, as a duration. Unless given: none.
@@ -90,9 +91,10 @@ class TaskOptions(TypedDict, total=False):
     backoff_factor: float | None
     backoff_max_seconds: float | None
     backoff_jitter: bool
-    retry_on: Iterable[ErrorType]
-    no_retry_on: Iterable[ErrorType]
+    retry_on: ErrorTypes
+    no_retry_on: ErrorTypes
     retry: RetryPolicy | None
+    retry_budget: RetryBudget | None
     execution_timeout: Duration | None
     soft_timeout: Duration | None
     schedule_timeout: Duration | None
@@ -233,9 +235,10 @@ def settings_of(
     backoff_factor: float | None = None,
     backoff_max_seconds: float | None = None,
     backoff_jitter: bool = _NOT_GIVEN,
-    retry_on: Iterable[ErrorType] = (),
-    no_retry_on: Iterable[ErrorType] = (),
+    retry_on: ErrorTypes = (),
+    no_retry_on: ErrorTypes = (),
     retry: RetryPolicy | None = None,
+    retry_budget: RetryBudget | None = None,
     execution_timeout: Duration | None = None,
     soft_timeout: Duration | None = None,
     schedule_timeout: Duration | None = None,
@@ -260,6 +263,9 @@ def settings_of(
 
     def prepare(function: Callable[..., Any]) -> TaskSettings:
         given = [each for each, is_given in separate.items() if is_given]
+        for parameter, value, wanted in (("retry", retry, RetryPolicy), ("retry_budget", retry_budget, RetryBudget)):
+            if value is not None and not isinstance(value, wanted):
+                raise InvalidTask(f"{where(function)}: {parameter} takes a {wanted.__name__}, not {value!r}")
         if retry is not None and given:
             raise InvalidTask(f"{where(function)}: retry= says it all: leave out {', '.join(given)}")
         try:
@@ -285,6 +291,7 @@ def settings_of(
             default_priority=default_priority,
             default_additional_metadata=default_additional_metadata,
             retry=policy,
+            retry_budget=retry_budget,
             execution_timeout=execution_timeout,
             soft_timeout=soft_timeout,
             schedule_timeout=schedule_timeout,

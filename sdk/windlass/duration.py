@@ -22,6 +22,7 @@ _ISO: Final = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_MS: Final = 2**53
+_LONGEST_KEPT_MS: Final = 366 * 86_400_000
 
 
 def to_milliseconds(value: Duration, name: str) -> int:
@@ -39,6 +40,21 @@ def to_milliseconds(value: Duration, name: str) -> int:
         msg = f"{name}={value!r}: a length of time from 0 up was expected"
         raise ValueError(msg)
     return max(round(exact), 1) if exact > 0 else 0
+
+
+def to_kept_milliseconds(value: Duration, name: str) -> int:
+    """Read `value` as `to_milliseconds` does, for what the engine keeps: at most 366 days.
+
+    Raises:
+        ValueError: it is negative, longer, or not a length of time.
+        TypeError: it is of another type.
+
+    """
+    milliseconds = to_milliseconds(value, name)
+    if milliseconds > _LONGEST_KEPT_MS:
+        msg = f"{name}={value!r}: at most 366 days were expected"
+        raise ValueError(msg)
+    return milliseconds
 
 
 def _exact_ms(value: Duration, name: str) -> float:

@@ -38,7 +38,10 @@ WindlassError
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = [
     "AlreadyExists",
@@ -313,6 +316,10 @@ class TaskRunError(WindlassError):
         attempt: which attempt failed last, from 1.
         non_retryable: whether the task forbade another attempt.
         replay: how often the run had been replayed before that attempt.
+        out_of_budget: whether the retry budget of the workflow forbade it.
+        worker_id: the worker that had the attempt.
+        started_at: when it was given to the worker, in UTC.
+        failed_at: when the engine recorded the failure, in UTC.
 
     """
 
@@ -327,6 +334,10 @@ class TaskRunError(WindlassError):
         attempt: int = 0,
         non_retryable: bool = False,
         replay: int = 0,
+        out_of_budget: bool = False,
+        worker_id: str = "",
+        started_at: datetime | None = None,
+        failed_at: datetime | None = None,
     ) -> None:
         super().__init__(message)
         self.run_id = run_id
@@ -336,6 +347,10 @@ class TaskRunError(WindlassError):
         self.attempt = attempt
         self.non_retryable = non_retryable
         self.replay = replay
+        self.out_of_budget = out_of_budget
+        self.worker_id = worker_id
+        self.started_at = started_at
+        self.failed_at = failed_at
 
 
 class RunCancelled(WindlassError):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from windlass.duration import Duration, to_milliseconds
+from windlass.duration import Duration, to_kept_milliseconds
 from windlass.v1 import workflow_pb2
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 ErrorType = type[BaseException] | str
+ErrorTypes = ErrorType | Iterable[ErrorType]
 
-_MOST_ATTEMPTS: Final = 1_000_000
+_MOST_ATTEMPTS: Final = 1_000
+_LARGEST_COEFFICIENT: Final = 1_000
+_LONGEST_INITIAL_MS: Final = 2**32 - 1
+_MOST_PER_MINUTE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +32,9 @@ class RetryPolicy:
         backoff_coefficient: growth of the delay from attempt to attempt, at least 1.
         max_interval: upper bound of the delay, as a duration; None leaves it to the server (one day).
         jitter: draw the delay at random.
-        non_retryable_errors: exception types, or their names, that are never retried.
-        retryable_errors: where not empty, only these are retried.
+        non_retryable_errors: exception types, or their names, that are never retried; what derives from
+            one of them neither, as in an `except`.
+        retryable_errors: where not empty, only these, and what derives from them, are retried.
 
     """
 
@@ -40,8 +43,8 @@ class RetryPolicy:
     backoff_coefficient: float = 1.0
     max_interval: Duration | None = None
     jitter: bool = True
-    non_retryable_errors: Iterable[ErrorType] = field(default=())
-    retryable_errors: Iterable[ErrorType] = field(default=())
+    non_retryable_errors: ErrorTypes = field(default=())
+    retryable_errors: ErrorTypes = field(default=())
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -51,8 +54,8 @@ class RetryPolicy:
         if not 1 <= self.max_attempts <= _MOST_ATTEMPTS:
             msg = f"max_attempts={self.max_attempts}: 1 to {_MOST_ATTEMPTS:,} was expected (the first attempt counts)"
             raise ValueError(msg)
-        if not self.backoff_coefficient >= 1:
-            msg = f"backoff_coefficient={self.backoff_coefficient}: at least 1 was expected"
+        if not 1 <= self.backoff_coefficient <= _LARGEST_COEFFICIENT:
+            msg = f"backoff_coefficient={self.backoff_coefficient}: 1 to {_LARGEST_COEFFICIENT:,} was expected"
             raise ValueError(msg)
         object.__setattr__(self, "non_retryable_errors", error_names(self.non_retryable_errors))
         object.__setattr__(self, "retryable_errors", error_names(self.retryable_errors))
@@ -60,21 +63,58 @@ class RetryPolicy:
 
     def to_proto(self) -> workflow_pb2.RetryPolicy:
         """Write it as the contracts have it."""
-        longest = 0 if self.max_interval is None else to_milliseconds(self.max_interval, "max_interval")
+        longest = 0 if self.max_interval is None else to_kept_milliseconds(self.max_interval, "max_interval")
+        initial = to_kept_milliseconds(self.initial_interval, "initial_interval")
+        if initial > _LONGEST_INITIAL_MS:
+            msg = f"initial_interval={self.initial_interval!r}: at most 49 days were expected"
+            raise ValueError(msg)
         return workflow_pb2.RetryPolicy(
             max_attempts=self.max_attempts,
-            initial_interval_ms=min(to_milliseconds(self.initial_interval, "initial_interval"), 2**32 - 1),
+            initial_interval_ms=initial,
             backoff_coefficient=self.backoff_coefficient,
             max_interval_ms=longest,
             jitter=self.jitter,
-            non_retryable_errors=tuple(map(str, self.non_retryable_errors)),
-            retryable_errors=tuple(map(str, self.retryable_errors)),
+            non_retryable_errors=error_names(self.non_retryable_errors),
+            retryable_errors=error_names(self.retryable_errors),
         )
 
 
-def error_names(types: Iterable[ErrorType]) -> tuple[str, ...]:
-    """Name exception types as failures on the wire do: by the last part of the qualified name."""
-    return tuple(_error_name(each) for each in types)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryBudget:
+    """How many retries a workflow may have, over all its runs: so that a fault of what all of them need makes no storm.
+
+    Where it is used up a failed attempt is its run's last, and the run's error says so.
+
+    Args:
+        ratio: retries per first attempt that ended in about the last minute, 0 to 1; 0.2 is one for five runs.
+        min_per_minute: retries that are allowed besides in each minute.
+
+    """
+
+    ratio: float = 0.2
+    min_per_minute: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if type(self.ratio) not in (float, int) or not 0 <= self.ratio <= 1:
+            msg = f"ratio={self.ratio!r}: 0 to 1 was expected (retries per first attempt)"
+            raise ValueError(msg)
+        if type(self.min_per_minute) is not int or not 0 <= self.min_per_minute <= _MOST_PER_MINUTE:
+            msg = f"min_per_minute={self.min_per_minute!r}: a whole number from 0 to {_MOST_PER_MINUTE:,} was expected"
+            raise ValueError(msg)
+        if not self.ratio and not self.min_per_minute:
+            msg = "ratio=0, min_per_minute=0: a budget of nothing; for no retries leave out retries"
+            raise ValueError(msg)
+
+    def to_proto(self) -> workflow_pb2.RetryBudget:
+        """Write it as the contracts have it."""
+        return workflow_pb2.RetryBudget(ratio=self.ratio, min_per_minute=self.min_per_minute)
+
+
+def error_names(types: ErrorTypes) -> tuple[str, ...]:
+    """Name exception types, or one, as failures on the wire do: by the last part of the qualified name."""
+    several = (types,) if isinstance(types, str | type) else types
+    return tuple(_error_name(each) for each in several)
 
 
 def policy_from_counts(
@@ -83,8 +123,8 @@ def policy_from_counts(
     backoff_factor: float | None,
     backoff_max_seconds: float | None,
     backoff_jitter: bool,
-    retry_on: Iterable[ErrorType],
-    no_retry_on: Iterable[ErrorType],
+    retry_on: ErrorTypes,
+    no_retry_on: ErrorTypes,
 ) -> RetryPolicy:
     """Build a policy from a decorator's separate parameters.
 

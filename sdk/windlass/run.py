@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as the engine keeps it. Times are aware and in UTC; `progress` is what its last attempt has told.
+    """One run as the engine keeps it. Times are aware and in UTC.
 
-    `errors` are those before a replay too; each tells its replay.
+    `errors` tells how its attempts failed, the latest hundred, oldest first, those before a replay too;
+    `errors_dropped` counts the others. `progress` is what its last attempt has told.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Run:
     finished_at: datetime | None
     progress: Progress | None = None
     replays: int = 0
+    errors_dropped: int = 0
 
     @classmethod
     def from_proto(cls, run: run_pb2.Run) -> Self:
@@ -76,6 +78,7 @@ class Run:
             finished_at=_maybe(run.finished_at_ms),
             progress=Progress.from_proto(run.progress) if run.HasField("progress") else None,
             replays=run.replays,
+            errors_dropped=run.failures_dropped,
         )
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from typing_extensions import override
 
-from windlass.duration import Duration, to_milliseconds
+from windlass.duration import Duration, to_kept_milliseconds
 from windlass.exceptions import InvalidInput, InvalidTask, SerializationError
 from windlass.parameters import where
 from windlass.payload import check_size, write_metadata
 from windlass.placement import DEFAULT_POOL, check_cost, check_pool, sticky_number
 from windlass.priority import Priority
-from windlass.retry import RetryPolicy
+from windlass.retry import RetryBudget, RetryPolicy
 from windlass.signature import ModelForm, PlainForm
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class TaskSettings:
     default_priority: Priority = Priority.MEDIUM
     default_additional_metadata: Mapping[str, Any] | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_budget: RetryBudget | None = None
     execution_timeout: Duration | None = None
     soft_timeout: Duration | None = None
     schedule_timeout: Duration | None = None
@@ -194,6 +195,7 @@ class Task:
             concurrency=[each.to_proto() for each in settings.concurrency if each.level == "workflow"],
             idempotency=None if settings.idempotency is None else settings.idempotency.to_definition(),
             sticky=sticky_number(settings.sticky),
+            retry_budget=None if settings.retry_budget is None else settings.retry_budget.to_proto(),
         )
 
     def _check_settings(self) -> None:
@@ -226,7 +228,7 @@ class Task:
 
 
 def _optional_ms(value: Duration | None, name: str) -> int:
-    return 0 if value is None else to_milliseconds(value, name)
+    return 0 if value is None else to_kept_milliseconds(value, name)
 
 
 def _doc(function: Callable[..., Any]) -> str:

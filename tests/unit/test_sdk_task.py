@@ -63,6 +63,20 @@ def test_a_name_given_by_place_is_refused(app: Windlass) -> None:
         app.task("resize")  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize(("name", "wanted"), [("retry", "RetryPolicy"), ("retry_budget", "RetryBudget")])
+def test_what_is_no_policy_is_refused(app: Windlass, name: str, wanted: str) -> None:
+    """At decoration, not when it is registered."""
+    with pytest.raises(InvalidTask, match=f"{name} takes a {wanted}, not 3"):
+        app.task(**{name: 3})(lambda: None)  # type: ignore[call-overload] # what is refused
+
+
+@pytest.mark.parametrize("name", ["execution_timeout", "soft_timeout", "schedule_timeout"])
+def test_a_limit_that_the_engine_does_not_keep_is_refused(app: Windlass, name: str) -> None:
+    """Over a year, at decoration."""
+    with pytest.raises(InvalidTask, match=f"{name}='367d': at most 366 days"):
+        app.task(name="t", **{name: "367d"})(lambda: None)  # type: ignore[call-overload] # the name is the test's
+
+
 def test_retry_together_with_retries_is_refused(app: Windlass) -> None:
     """Two ways to say one thing."""
     with pytest.raises(InvalidTask, match="leave out retries, backoff_factor"):
@@ -90,6 +104,7 @@ def test_the_guides_retry_parameters_reach_the_definition(app: Windlass) -> None
     definition = call_api.definition()
     assert definition.default_priority == 3
     assert definition.tasks[0].execution_timeout_ms == 30_000
+    assert not definition.HasField("retry_budget")
     assert definition.tasks[0].retry.max_attempts == 6
     assert definition.tasks[0].retry.max_interval_ms == 60_000
     assert list(definition.tasks[0].retry.non_retryable_errors) == ["ValueError"]

@@ -26,7 +26,7 @@ from windlass.config import OTHERS_SETTINGS, ClientConfig, UnknownSettingWarning
 from windlass.duration import to_milliseconds
 from windlass.exceptions import InvalidConfig, WindlassError
 from windlass.priority import Priority
-from windlass.retry import RetryPolicy, policy_from_counts
+from windlass.retry import RetryBudget, RetryPolicy, policy_from_counts
 from windlass.status import RunStatus
 from windlass.transport.error_detail import from_detail, from_failure
 from windlass.transport.rpc_status import from_rpc_error
@@ -120,6 +120,11 @@ def test_without_a_factor_a_retry_is_due_at_once() -> None:
     [
         ({"max_attempts": 0}, "max_attempts=0"),
         ({"max_attempts": 1.5}, "max_attempts"),
+        ({"max_attempts": 1001}, "1 to 1,000"),
+        ({"backoff_coefficient": 1001}, "1 to 1,000"),
+        ({"backoff_coefficient": float("nan")}, "backoff_coefficient"),
+        ({"initial_interval": "50d"}, "49 days"),
+        ({"max_interval": "367d"}, "366 days"),
         ({"backoff_coefficient": 0.5}, "backoff_coefficient"),
         ({"initial_interval": -1}, "initial_interval"),
         ({"non_retryable_errors": [3]}, "exception type"),
@@ -129,6 +134,31 @@ def test_wrong_policies_are_refused(fields: dict[str, Any], said: str) -> None:
     """Where they are made."""
     with pytest.raises((ValueError, TypeError), match=said):
         RetryPolicy(**fields)
+
+
+def test_one_exception_type_needs_no_list() -> None:
+    """And a name alone is a name, not its letters."""
+    policy = RetryPolicy(max_attempts=2, non_retryable_errors=KeyError, retryable_errors="app.errors.Busy")
+    assert (policy.non_retryable_errors, policy.retryable_errors) == (("KeyError",), ("Busy",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"ratio": 1.5}, "ratio=1.5"),
+        ({"ratio": -0.1}, "ratio=-0.1"),
+        ({"ratio": float("nan")}, "ratio=nan"),
+        ({"ratio": "0.2"}, "ratio='0.2'"),
+        ({"min_per_minute": -1}, "min_per_minute=-1"),
+        ({"min_per_minute": 1.5}, "min_per_minute=1.5"),
+        ({"min_per_minute": 1_000_001}, "1,000,000"),
+        ({"ratio": 0, "min_per_minute": 0}, "budget of nothing"),
+    ],
+)
+def test_wrong_budgets_are_refused(fields: dict[str, Any], said: str) -> None:
+    """Where they are made."""
+    with pytest.raises(ValueError, match=said):
+        RetryBudget(**fields)
 
 
 def test_priorities_have_an_alias_and_the_wire_numbers() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windlass import UnknownRun, Windlass
-from windlass.cli.output import ago, as_object, length, print_json, print_pairs, print_table
+from windlass.cli.output import ago, as_object, length, print_json, print_pairs, print_table, printable
 from windlass.cli.watch_boards import progress_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from windlass.cli.run_filter import RunFilter
+    from windlass.exceptions import TaskRunError
     from windlass.run import Run
 
 
@@ -52,8 +53,12 @@ def show_run(run_id: str, *, as_json: bool) -> None:
         if payload is not None:
             print(name)
             print_json(payload)
+    if run.errors_dropped:
+        print(f"{run.errors_dropped} earlier failures are not kept")
     for error in run.errors:
-        print(f"attempt {error.attempt} failed: {error.type}: {error.error}")
+        print(f"attempt {error.attempt} failed: {error.type}: {printable(error.error)}{_failed_where(error)}")
+        if error.out_of_budget:
+            print("  not tried again: the retry budget of its workflow is used up")
         if error.traceback:
             print("  " + error.traceback.rstrip().replace("\n", "\n  "))
 
@@ -76,6 +81,13 @@ def cancel_runs(run_ids: Sequence[str], *, as_json: bool) -> None:
     unknown = [run_id for run_id, outcome in outcomes.items() if outcome == "unknown"]
     if unknown:
         raise UnknownRun(f"the engine has no run {', '.join(unknown)}: never accepted, or expired")
+
+
+def _failed_where(error: TaskRunError) -> str:
+    if error.started_at is None or error.failed_at is None:
+        return ""
+    took = length(error.failed_at - error.started_at)
+    return f" ({error.failed_at:%Y-%m-%d %H:%M:%S} UTC, after {took}, worker {error.worker_id})"
 
 
 def _took(run: Run) -> str:

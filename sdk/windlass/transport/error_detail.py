@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from windlass.exceptions import (
     AlreadyExists,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from windlass.v1 import error_pb2, run_pb2
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def from_detail(detail: error_pb2.ErrorDetail) -> WindlassError:
     """Turn the engine's typed detail into the error that says the same."""
     build = _BY_REASON.get(detail.reason)
@@ -44,8 +48,9 @@ def from_failure(run_id: str, failure: run_pb2.Failure) -> TaskRunError:
     """Turn a recorded failure into the error that `result()` raises."""
     attempts = f" (attempt {failure.attempt})" if failure.attempt > 1 else ""
     said = f": {failure.message}" if failure.message else ""
+    last = " (not tried again: the retry budget of its workflow is used up)" if failure.out_of_budget else ""
     return TaskRunError(
-        f"run {run_id} failed{attempts}: {failure.type or 'unknown error'}{said}",
+        f"run {run_id} failed{attempts}: {failure.type or 'unknown error'}{said}{last}",
         run_id=run_id,
         type=failure.type,
         error=failure.message,
@@ -53,7 +58,15 @@ def from_failure(run_id: str, failure: run_pb2.Failure) -> TaskRunError:
         attempt=failure.attempt,
         non_retryable=failure.non_retryable,
         replay=failure.replay,
+        out_of_budget=failure.out_of_budget,
+        worker_id=failure.worker_id,
+        started_at=_moment(failure.started_at_ms),
+        failed_at=_moment(failure.failed_at_ms),
     )
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    return _EPOCH + timedelta(milliseconds=milliseconds) if milliseconds else None
 
 
 def _with_field(detail: error_pb2.ErrorDetail) -> InvalidInput:
