@@ -24,7 +24,7 @@ _LIVES: Final = {family.name: family.lives for family in FAMILIES}
 _OF_WORKERS: Final = frozenset({"worker"})
 _OF_GROUPS: Final = frozenset({"group", "group_tasks", "group_workers", "free"})
 _OF_ANY_WORKER: Final = frozenset({"workers", "sessions", "groups"})
-_OF_THEIR_TIME: Final = frozenset({"idempotency"})
+_OF_THEIR_TIME: Final = frozenset({"idempotency", "budget"})
 _OF_PROCESSES: Final = frozenset({"inbox", "outbox"})
 
 SETTLE_SECONDS: Final = 5.0

@@ -260,6 +260,15 @@ def test_a_crash_that_makes_no_sense_breaks_the_protocol(fields: dict[str, Any])
         _receive(_open("l1"), report=dispatch_pb2.Report(failed=[failed]))
 
 
+def test_base_types_are_cut_and_counted() -> None:
+    """The nearest twenty."""
+    failure = run_pb2.Failure(type="E", base_types=["T" * 300] + [str(i) for i in range(50)])
+    failed = dispatch_pb2.Failed(lease_id="l1", run_id="run-l1", failure=failure)
+    (effect,) = _receive(_open("l1"), report=dispatch_pb2.Report(failed=[failed]))
+    assert isinstance(effect, Fail)
+    assert list(effect.failure.base_types) == ["T" * 200, *(str(i) for i in range(19))]
+
+
 def test_a_failure_without_a_type_is_an_error() -> None:
     """Whatever a worker leaves out."""
     failed = dispatch_pb2.Failed(lease_id="l1", run_id="run-l1")

@@ -95,6 +95,7 @@ async def test_an_exception_is_described_without_our_own_frames(app: Windlass) -
     for name in ("on_loop", "on_thread"):
         failure = await attempts.fail(name)
         assert (failure.type, failure.message) == ("BrokenPipe", "no water")
+        assert list(failure.base_types) == ["Exception", "BaseException"]
         assert not failure.non_retryable
         first_frame = failure.traceback.splitlines()[1]
         assert "test_worker_runner.py" in first_frame

@@ -460,7 +460,6 @@ class Failed(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     RELEASED_FIELD_NUMBER: _builtins.int
     CRASH_FIELD_NUMBER: _builtins.int
-    BASE_TYPES_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """The lease."""
     run_id: _builtins.str
@@ -473,13 +472,7 @@ class Failed(_message.Message):
     """It did not end by itself: the process that had it did."""
     @_builtins.property
     def failure(self) -> _run_pb2.Failure:
-        """Type, message, traceback and non_retryable; the engine fills in the rest."""
-
-    @_builtins.property
-    def base_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Types that the error's type derives from, nearest first; empty where the language has no such thing.
-        A retry policy that names one of them means this failure too. At most 20, of at most 200 characters.
-        """
+        """Type, message, traceback, non_retryable and base_types; the engine fills in the rest."""
 
     def __init__(
         self,
@@ -489,11 +482,10 @@ class Failed(_message.Message):
         failure: _run_pb2.Failure | None = ...,
         released: _builtins.bool = ...,
         crash: Global___Crash.ValueType = ...,
-        base_types: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_types", b"base_types", "crash", b"crash", "failure", b"failure", "lease_id", b"lease_id", "released", b"released", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crash", b"crash", "failure", b"failure", "lease_id", b"lease_id", "released", b"released", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -286,6 +286,7 @@ class Failure(_message.Message):
     NON_RETRYABLE_FIELD_NUMBER: _builtins.int
     REPLAY_FIELD_NUMBER: _builtins.int
     OUT_OF_BUDGET_FIELD_NUMBER: _builtins.int
+    BASE_TYPES_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """The error's type, which retry policies name, also those of callers in other languages: the
     name of its class or type without package or module, or a code of the task's own choice.
@@ -311,6 +312,13 @@ class Failure(_message.Message):
     """How often the run had been replayed before this attempt: attempts count from 1 each time."""
     out_of_budget: _builtins.bool
     """The policy allows another attempt, and there is none: the workflow's retry budget was used up."""
+    @_builtins.property
+    def base_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Set by the worker: names of the types that the error's type derives from, nearest first; empty where
+        the language has no such thing. A retry policy that names one of them means this failure too. At most
+        20, of at most 200 characters. Not kept.
+        """
+
     def __init__(
         self,
         *,
@@ -324,10 +332,11 @@ class Failure(_message.Message):
         non_retryable: _builtins.bool = ...,
         replay: _builtins.int = ...,
         out_of_budget: _builtins.bool = ...,
+        base_types: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failed_at_ms", b"failed_at_ms", "message", b"message", "non_retryable", b"non_retryable", "out_of_budget", b"out_of_budget", "replay", b"replay", "started_at_ms", b"started_at_ms", "traceback", b"traceback", "type", b"type", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "base_types", b"base_types", "failed_at_ms", b"failed_at_ms", "message", b"message", "non_retryable", b"non_retryable", "out_of_budget", b"out_of_budget", "replay", b"replay", "started_at_ms", b"started_at_ms", "traceback", b"traceback", "type", b"type", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

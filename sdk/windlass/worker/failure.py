@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MESSAGE_BYTES: Final = 16 * 1024
 TRACEBACK_BYTES: Final = 32 * 1024
+MOST_BASE_TYPES: Final = 20
 
 # They would fail the same way again.
 _HOPELESS: Final = (
@@ -57,6 +58,7 @@ def failure_of(error: BaseException) -> run_pb2.Failure:
         message=cut_end(message, MESSAGE_BYTES),
         traceback=traceback_of(error),
         non_retryable=isinstance(error, _HOPELESS),
+        base_types=_base_types(type(error)),
     )
 
 
@@ -96,6 +98,11 @@ def cut_middle(text: str, limit: int) -> str:
     half = (limit - len(_CUT)) // 2
     head = encoded[:half].decode(errors="ignore")
     return head + _CUT + encoded[-half:].decode(errors="ignore")
+
+
+def _base_types(type_: type[BaseException]) -> list[str]:
+    """Name what an `except` would catch it by, besides its own type."""
+    return [each.__name__ for each in type_.__mro__[1:] if issubclass(each, BaseException)][:MOST_BASE_TYPES]
 
 
 def _encode(text: str) -> bytes:

@@ -3,7 +3,6 @@
 Called where a worker reported the failure, and where the engine itself ended the attempt.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from windlass.v1 import run_pb2
@@ -53,12 +52,12 @@ async def terms_of(
     return Terms(policy, definition.budget if definition else None)
 
 
-def judge(terms: Terms, attempt: int, failure: run_pb2.Failure, base_types: Sequence[str] = ()) -> Judgement:
-    """The verdict on a failed attempt. `base_types` are those that the failure's type derives from."""
+def judge(terms: Terms, attempt: int, failure: run_pb2.Failure) -> Judgement:
+    """The verdict on a failed attempt."""
     decision = decide_retry(
         terms.policy,
         attempt=attempt,
-        error_types=(failure.type, *base_types),
+        error_types=(failure.type, *failure.base_types),
         non_retryable=failure.non_retryable,
         random=uniform(),
     )

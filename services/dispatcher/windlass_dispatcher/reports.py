@@ -143,6 +143,8 @@ class Reports:
     async def _fail(self, items: list[Failing]) -> None:
         await self._after_words([item.effect.lease_id for item in items])
         judgements = await asyncio.gather(*(self._judged(item) for item in items))
+        for item in items:
+            item.effect.failure.ClearField("base_types")  # they have served
         verdicts = await self._shard.runs.fail(
             [
                 judged.of(item.effect.run_id, item.effect.lease_id, item.effect.failure.SerializeToString())
@@ -176,7 +178,7 @@ class Reports:
                 return Judgement("dead")
             flow, version, number, spec = run.flow, run.version, run.attempt, run.spec
         terms = await terms_of(self._definitions, namespace, flow, version, run_pb2.RunSpec.FromString(spec))
-        return judge(terms, number, effect.failure, effect.base_types)
+        return judge(terms, number, effect.failure)
 
     async def _keep_logs(self, logs: list[dispatch_pb2.TaskLog]) -> None:
         lines = [

@@ -80,7 +80,6 @@ class Fail:
     failure: run_pb2.Failure
     verdict: FailureVerdict | None = None
     rejected: bool = False
-    base_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +236,7 @@ class WorkerSession:
         if completed:
             effects.append(Complete(completed, known))
         effects += [
-            self._fail(item.run_id, item.lease_id, _cut(item.failure), _verdict(item), base_types=_base_types(item))
-            for item in report.failed
+            self._fail(item.run_id, item.lease_id, _cut(item.failure), _verdict(item)) for item in report.failed
         ]
         return effects
 
@@ -250,11 +248,10 @@ class WorkerSession:
         verdict: FailureVerdict | None = None,
         *,
         rejected: bool = False,
-        base_types: tuple[str, ...] = (),
     ) -> Fail:
         attempt = self._attempts.get(lease_id)
         self.forget(lease_id)
-        return Fail(run_id, lease_id, attempt, failure, verdict, rejected, base_types)
+        return Fail(run_id, lease_id, attempt, failure, verdict, rejected)
 
     def _logs(self, logs: dispatch_pb2.Logs) -> list[Effect]:
         most = 10 * MAX_ITEMS_PER_MESSAGE
@@ -318,14 +315,11 @@ def _verdict(failed: dispatch_pb2.Failed) -> FailureVerdict | None:
     return _CRASHES[failed.crash]
 
 
-def _base_types(failed: dispatch_pb2.Failed) -> tuple[str, ...]:
-    return tuple(name[:MAX_NAME_LENGTH] for name in failed.base_types[:_MAX_BASE_TYPES])
-
-
 def _cut(failure: run_pb2.Failure) -> run_pb2.Failure:
     """The failure within its limits."""
     failure.type = failure.type[:MAX_NAME_LENGTH] or "Error"
     failure.message = failure.message[:_MAX_FAILURE_TEXT]
+    failure.base_types[:] = [name[:MAX_NAME_LENGTH] for name in failure.base_types[:_MAX_BASE_TYPES]]
     if len(failure.traceback) > _MAX_TRACEBACK:
         half = _MAX_TRACEBACK // 2
         failure.traceback = f"{failure.traceback[:half]}\n…\n{failure.traceback[-half:]}"
