@@ -110,6 +110,7 @@ def _error(error: TaskRunError) -> dict[str, Any]:
         "traceback": error.traceback,
         "non_retryable": error.non_retryable,
         "out_of_budget": error.out_of_budget,
+        "replay": error.replay,
         "worker_id": error.worker_id,
         "started_at": error.started_at,
         "failed_at": error.failed_at,
