@@ -47,6 +47,13 @@ async def test_a_small_submit_passes_gates_at_once(world: World) -> None:
     assert await _held(world, *runs) == runs[:2]
 
 
+async def test_a_run_with_gates_is_read_like_any_other(world: World) -> None:
+    """Its priority level too, before and after its start."""
+    await world.connect()
+    runs = await world.submit(2, gates=[permit(level="w")], level=3, leases=2)
+    assert [run and run.level for run in await world.shard.runs.get("default", runs)] == [3, 3]
+
+
 async def test_keys_do_not_hold_each_other_up(world: World) -> None:
     """Each value has permits of its own, and what has no gates needs none."""
     await world.connect(slots=50)

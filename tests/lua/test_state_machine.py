@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from typing_extensions import override
 
 from tests.support.oracle import HELD, ModelRun, ModelWorker, Oracle
-from tests.support.world import NAMESPACE, World
+from tests.support.world import NAMESPACE, World, permit, rate
 from windlass_core.domain.phase import Phase
 from windlass_core.judgement import Judgement
 from windlass_core.store.runs import Submission
@@ -38,6 +38,21 @@ LATER_MS = 600_000
 WORKERS = st.sampled_from(["w1", "w2"])
 # Of a run: its last lease, an earlier one, or one that it never had.
 LEASES = st.sampled_from(["last", "old", "foreign"])
+# Keys and limits of all kinds, alone and together.
+GATES = st.sampled_from(
+    [
+        [permit()],
+        [permit(most=2, level="w", place=1)],
+        [permit(), rate()],
+        [permit(most=2, level="w", place=1), rate(units=2)],
+        [permit(strategy="cip", place=2)],
+        [permit(), permit(most=2, strategy="cip", level="w", place=3)],
+        [permit(strategy="cn", place=4)],
+        [permit(most=2, strategy="cn", level="w", place=5), rate("=own", 1, 2, LATER_MS)],
+        [rate(units=2)],
+    ]
+)
+LIMIT = 3
 VERDICTS = st.sampled_from(["retry", "retry", "release", "crash", "among", "dead"])
 
 
@@ -53,7 +68,7 @@ class Scripts(RuleBasedStateMachine):
         self._world = World(shard)
         scripts = shard.runs._scripts
         vars(scripts)["call"] = self._world.audited(partial(type(scripts).call, scripts))
-        self._oracle = Oracle()
+        self._oracle = Oracle({rate()[1]: LIMIT})
         self._old: dict[str, str] = {}
 
     @override
@@ -61,6 +76,7 @@ class Scripts(RuleBasedStateMachine):
         """Leaves nothing behind: everything can still end, and then nothing is left."""
         left = self._do(self._world.drain_away())
         gone = {"run", "worker", "group", "lane", "attempts", "slots", "timers", "flows", "flow_groups", "group_flows"}
+        gone |= {"permits", "contenders", "parked", "flow_lanes", "lane_meta", "ring"}
         assert not gone & set(left.families)
 
     def _do(self, awaitable: Awaitable[Any]) -> Any:
@@ -87,6 +103,7 @@ class Scripts(RuleBasedStateMachine):
         """A dispatcher, a worker for both tasks, and some runs."""
         self._do(self._shard.redis.flushall())
         self._do(self._shard.processes.beat("dispatcher", "d1", "127.0.0.1:2", LATER_MS))
+        self._do(self._shard.rate_limits.put(NAMESPACE, "api", LIMIT, LATER_MS))
         self._connect("w1", 2, ("a", "b"), [])
         runs = self._submit(4, "a", 2)
         self.match()
@@ -102,6 +119,7 @@ class Scripts(RuleBasedStateMachine):
         to_start=st.booleans(),
         timeout=st.booleans(),
         at_once=st.booleans(),
+        gates=st.just([]) | GATES,
     )
     def submit(
         self,
@@ -109,6 +127,7 @@ class Scripts(RuleBasedStateMachine):
         task: str,
         queue: str,
         level: int,
+        gates: list[list[Any]],
         *,
         delayed: bool,
         to_start: bool,
@@ -118,13 +137,21 @@ class Scripts(RuleBasedStateMachine):
         """New runs, all alike."""
         leases = count if at_once else 0
         return self._submit(
-            count, task, level, queue=queue, delayed=delayed, to_start=to_start, timeout=timeout, leases=leases
+            count,
+            task,
+            level,
+            queue=queue,
+            delayed=delayed,
+            to_start=to_start,
+            timeout=timeout,
+            leases=leases,
+            gates=gates,
         )
 
-    @rule(target=runs, parent=runs, task=st.sampled_from("ab"), delayed=st.booleans())
-    def submit_child(self, parent: str, task: str, *, delayed: bool) -> Any:
+    @rule(target=runs, parent=runs, task=st.sampled_from("ab"), delayed=st.booleans(), gates=st.just([]) | GATES)
+    def submit_child(self, parent: str, task: str, gates: list[list[Any]], *, delayed: bool) -> Any:
         """A run below another, which may have ended or be gone."""
-        return self._submit(1, task, 2, delayed=delayed, parent=parent)
+        return self._submit(1, task, 2, delayed=delayed, parent=parent, gates=gates)
 
     def _submit(
         self,
@@ -138,11 +165,14 @@ class Scripts(RuleBasedStateMachine):
         timeout: bool = False,
         leases: int = 0,
         parent: str = "",
+        gates: list[list[Any]] | None = None,
     ) -> Any:
         ids = self._world.mint(count)
         for run in ids:
             phase = Phase.SCHEDULED if delayed else Phase.READY
-            self._oracle.submit(run, ModelRun(task, phase, timeout=timeout, to_start=to_start), parent)
+            self._oracle.submit(
+                run, ModelRun(task, phase, timeout=timeout, to_start=to_start, gates=gates or []), parent
+            )
         self._do(
             self._world.submit(
                 ids=ids,
@@ -154,6 +184,7 @@ class Scripts(RuleBasedStateMachine):
                 timeout_ms=LATER_MS if timeout else 0,
                 parent=parent,
                 leases=leases,
+                gates=gates or [],
             )
         )
         return multiple(*ids)
@@ -303,11 +334,34 @@ class Scripts(RuleBasedStateMachine):
     @rule(kinds=st.sampled_from([("ready",), ("start",), ("ready", "start"), ()]))
     def fire(self, kinds: tuple[str, ...]) -> None:
         """Time passes for some kinds of timers; children of the cancelled are always due."""
-        for kind in reversed(kinds):
-            self._do(self._world.make_due(kind))
+        # Who is cancelled for whom depends on what comes first.
+        one_by_one = any(r.gates for r in self._oracle.runs.values())
+        for together in [[kind] for kind in kinds] if one_by_one else [kinds]:
+            for kind in reversed(together):
+                self._do(self._world.make_due(kind))
+            self._do(self._world.fire())
+            for kind in together:
+                self._oracle.fire(kind)
+            self._oracle.fire("kids")
+
+    @precondition(lambda self: self._oracle.gates.used)
+    @rule(place=st.integers(0, 1))
+    def end_window(self, place: int) -> None:
+        """A rate limit's window ends; what fits comes back."""
+        used = self._oracle.gates.used
+        key = sorted(used)[place % len(used)]
+        self._do(self._world.end_window(key.partition("|")[2]))
         self._do(self._world.fire())
-        for kind in kinds:
-            self._oracle.fire(kind)
+        del used[key]
+        self._oracle.fire("kids")
+
+    @rule(task=st.sampled_from("ab"))
+    def pause_or_resume(self, task: str) -> None:
+        """A workflow rests, or goes on."""
+        paused, gates = self._oracle.gates.paused, self._shard.gates
+        assert self._do((gates.resume if task in paused else gates.pause)(NAMESPACE, workflows=[task])) == [True]
+        paused ^= {task}
+        self._do(self._world.fire())
         self._oracle.fire("kids")
 
     @precondition(lambda self: self._oracle.overdue())

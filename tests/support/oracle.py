@@ -6,8 +6,9 @@ Leaves open which ready run a free worker gets first; says who may get what, and
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from tests.support.oracle_gates import GateOracle
 from windlass_core.domain.limits import MAX_CRASHES, MAX_LOSSES
 from windlass_core.domain.phase import Phase
 from windlass_core.domain.retry import Budget
@@ -35,6 +36,11 @@ class ModelRun:
     replays: int = 0
     # Since its submit, or its last replay.
     started: bool = False
+    gates: list[list[Any]] = field(default_factory=list)
+    # What it keeps till its end: it has started once.
+    keeps: bool = False
+    # When it was ready, by the oracle's clock; 0: by the clock's now, whenever it is queued again.
+    since: int = 0
 
     def holds(self, lease: str) -> bool:
         """Whether an attempt under this lease is under way."""
@@ -71,10 +77,11 @@ class ModelWorker:
 class Oracle:
     """Runs and workers by their ids."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: dict[str, int] | None = None) -> None:
         self.runs: dict[str, ModelRun] = {}
         self.workers: dict[str, ModelWorker] = {}
         self._to_cancel_children_of: set[str] = set()
+        self.gates = GateOracle(self, limits or {})
         #: Of the tasks that have one. In exact fractions, and time does not pass for them here.
         self.budgets = {"a": Budget(0.5, 2)}
         self._tokens: dict[str, float] = {task: budget.min_per_minute for task, budget in self.budgets.items()}
@@ -92,12 +99,14 @@ class Oracle:
         self.runs[run] = model
         model.parent = parent
         mother = self.runs.get(parent)
-        if mother is None:
+        if mother is not None and mother.cancelled:
+            self.end_cancelled(model)
             return
-        if mother.cancelled:
-            self._end_cancelled(model)
-        else:
+        if mother is not None:
             mother.children.add(run)
+        if model.phase == Phase.READY:
+            model.since = self.gates.tick()
+            self.gates.arrive(run)
 
     def give(self, run: str, lease: str, number: int, worker: str, *, isolated: bool) -> None:
         """A worker was given an attempt: it must be one that may."""
@@ -108,6 +117,8 @@ class Oracle:
         assert w.state == "a"
         assert r.task in w.tasks
         assert len(self.held_by(worker)) < w.slots
+        assert self.gates.may_start(r)
+        self.gates.start(r)
         r.phase, r.lease, r.attempt, r.worker, r.to_start = Phase.LEASED, lease, number, worker, False
         r.started = True
 
@@ -115,7 +126,8 @@ class Oracle:
         """After matching: no run waits that a free worker could take."""
         for name, w in self.workers.items():
             if w.state == "a" and len(self.held_by(name)) < w.slots:
-                assert not [r for r in self.runs.values() if r.phase == Phase.READY and r.task in w.tasks]
+                ready = [r for r in self.runs.values() if r.phase == Phase.READY and r.task in w.tasks]
+                assert not [r for r in ready if self.gates.may_start(r)]
 
     def connect(self, worker: str, model: ModelWorker, held: list[str]) -> tuple[set[str], set[str], set[str]]:
         """A Hello. Gives the leases lost, to cancel, and to deliver again."""
@@ -161,6 +173,11 @@ class Oracle:
         r = self.runs[run]
         if not r.holds(lease):
             return "duplicate" if r.lease == lease else "lease_lost"
+        told = self._end_badly(r, verdict, later=later)
+        self.gates.settle(run)
+        return told
+
+    def _end_badly(self, r: ModelRun, verdict: str, *, later: bool) -> str:
         if r.cancelled or verdict == "dead":
             if not r.cancelled:
                 self._earn(r)
@@ -182,6 +199,7 @@ class Oracle:
                 return "spent"
             self._tokens[r.task] -= 1
         r.phase = Phase.BACKOFF if later else Phase.READY
+        r.since = 0 if later else self.gates.tick()
         return "recorded"
 
     def _earn(self, r: ModelRun) -> None:
@@ -202,7 +220,7 @@ class Oracle:
         if r.phase in HELD:
             r.cancelled = True
             return "requested"
-        self._end_cancelled(r)
+        self.end_cancelled(r)
         return "cancelled"
 
     def lose(self, worker: str) -> None:
@@ -215,21 +233,30 @@ class Oracle:
                 continue
             had_begun = r.phase == Phase.RUNNING
             r.take_back(is_crash=had_begun and len(held) == 1, had_begun=had_begun)
+        self.gates.settle(*held.values())
         del self.workers[worker]
 
     def fire(self, kind: str) -> None:
         """All timers of a kind have fired, and those that cancel children, down to the last."""
+        if kind == "ready":
+            self._end_waits()
         for r in self.runs.values():
-            if kind == "ready" and r.phase in {Phase.SCHEDULED, Phase.BACKOFF}:
-                r.phase = Phase.READY
             if kind == "start" and r.to_start and r.phase in {Phase.SCHEDULED, Phase.READY}:
-                self._end_cancelled(r)
+                self.end_cancelled(r)
         while self._to_cancel_children_of:
             mother = self.runs.get(self._to_cancel_children_of.pop())
             if mother is not None:
                 children, mother.children = mother.children, set()
                 for child in children & self.runs.keys():
                     self.cancel(child)
+
+    def _end_waits(self) -> None:
+        first = [run for run, r in self.runs.items() if r.phase == Phase.SCHEDULED]
+        again = [run for run, r in self.runs.items() if r.phase == Phase.BACKOFF]
+        for run in [*first, *again]:
+            self.runs[run].phase = Phase.READY
+        self.gates.settle(*again)
+        self.gates.arrive(*first)
 
     def overdue(self) -> set[tuple[str, str]]:
         """(run, lease) of the attempts that have a time to stop."""
@@ -248,7 +275,8 @@ class Oracle:
             return "not_failed"
         r.phase, r.attempt, r.lease, r.cancelled, r.to_start = Phase.READY, 0, "", False, False
         r.crashes, r.losses, r.isolated = 0, 0, False
-        r.replays, r.started = r.replays + 1, False
+        r.replays, r.started, r.keeps, r.since = r.replays + 1, False, False, self.gates.tick()
+        self.gates.settle(run)
         mother = self.runs.get(r.parent)
         if mother is not None:
             mother.children.add(run)
@@ -266,6 +294,7 @@ class Oracle:
         self.runs = {run: r for run, r in self.runs.items() if not r.phase.terminal}
 
     @staticmethod
-    def _end_cancelled(r: ModelRun) -> None:
+    def end_cancelled(r: ModelRun) -> None:
+        """Nobody had it."""
         r.cancelled = True
         r.phase = Phase.CANCELLED

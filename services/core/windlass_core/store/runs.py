@@ -109,7 +109,7 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
     )
     if flow is None:
         return None
-    spec, output, level = payloads or (None, None, None)
+    spec, output, place = payloads or (None, None, None)
     return StoredRun(
         run_id=run_id,
         spec=spec or b"",
@@ -124,7 +124,8 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         output=output or b"",
         worker_id=(worker or b"").decode(),
         cancel_reason=None if cx is None else cx.decode(),
-        level=int(level or 0),
+        # Of a run with gates their digest stands behind it.
+        level=int((place or b"0")[:1]),
         failures_dropped=int(dropped or 0),
         replays=int(replays or 0),
         progress=_progress_of(progress, int(attempt or 0)) if progress else b"",
