@@ -9,9 +9,9 @@ import pytest
 from tests.support.crons import checked, firing, made
 from tests.support.world import NAMESPACE
 from windlass.v1 import workflow_pb2
+from windlass_core.crons import run_id_of
 from windlass_core.domain.errors import StoreFull
 from windlass_core.domain.phase import Phase
-from windlass_scheduler.crons import run_id_of
 
 if TYPE_CHECKING:
     from tests.support.world import World

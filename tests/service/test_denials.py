@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -22,13 +22,17 @@ from windlass.v1 import (
     dispatch_service_pb2,
     error_pb2,
     run_service_pb2,
+    schedule_pb2,
+    schedule_service_pb2,
     system_service_pb2,
     token_pb2,
     token_service_pb2,
     worker_service_pb2,
+    workflow_pb2,
     workflow_service_pb2,
 )
 from windlass_core.domain.access import NEEDED, OPEN_SERVICES, Scope, method_name
+from windlass_core.domain.cron_spec import cron_id_of
 from windlass_core.domain.names import mint_run_id
 from windlass_core.local import LocalCluster
 from windlass_core.randomness import mint_id
@@ -38,18 +42,27 @@ from windlass_core.store.shard import Shard
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+_FAR_MS = 4_000_000_000_000
 OURS, THEIRS = "acme", "evil"
 METHODS: Final = sorted(all_methods())
 
 
 @dataclass(frozen=True)
 class Things:
-    """What a namespace has: a task, a run of it, a worker that has the task, a token."""
+    """What a namespace has: a task, a run of it and one to come, a cron, a worker that has the task, a token."""
 
     task: str
     run_id: str
     worker_id: str
     token_id: str
+    scheduled_id: str
+    cron_id: str
+
+
+def _cron(task: str) -> schedule_pb2.CronSpec:
+    return schedule_pb2.CronSpec(
+        workflow_name=task, schedule=workflow_pb2.CronDefinition(name="yearly", expression="@yearly")
+    )
 
 
 def _hello(things: Things) -> dispatch_service_pb2.ConnectRequest:
@@ -86,6 +99,20 @@ REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
     "WorkflowService.ListQueues": lambda _: workflow_service_pb2.ListQueuesRequest(),
     "WorkflowService.PauseQueues": lambda t: workflow_service_pb2.PauseQueuesRequest(names=[t.task]),
     "WorkflowService.ResumeQueues": lambda t: workflow_service_pb2.ResumeQueuesRequest(names=[t.task]),
+    "ScheduleService.CreateCron": lambda t: schedule_service_pb2.CreateCronRequest(spec=_cron(t.task)),
+    "ScheduleService.GetCron": lambda t: schedule_service_pb2.GetCronRequest(cron_id=t.cron_id),
+    "ScheduleService.ListCrons": lambda _: schedule_service_pb2.ListCronsRequest(),
+    "ScheduleService.UpdateCron": lambda t: schedule_service_pb2.UpdateCronRequest(cron_id=t.cron_id, timezone="UTC"),
+    "ScheduleService.DeleteCrons": lambda t: schedule_service_pb2.DeleteCronsRequest(cron_ids=[t.cron_id]),
+    "ScheduleService.PauseCrons": lambda t: schedule_service_pb2.PauseCronsRequest(cron_ids=[t.cron_id]),
+    "ScheduleService.ResumeCrons": lambda t: schedule_service_pb2.ResumeCronsRequest(cron_ids=[t.cron_id]),
+    "ScheduleService.ListScheduledRuns": lambda _: schedule_service_pb2.ListScheduledRunsRequest(),
+    "ScheduleService.UpdateScheduledRun": lambda t: schedule_service_pb2.UpdateScheduledRunRequest(
+        run_id=t.scheduled_id, run_at_ms=_FAR_MS + 1
+    ),
+    "ScheduleService.DeleteScheduledRuns": lambda t: schedule_service_pb2.DeleteScheduledRunsRequest(
+        run_ids=[t.scheduled_id]
+    ),
     "WorkerService.ListWorkers": lambda _: worker_service_pb2.ListWorkersRequest(),
     "WorkerService.GetWorker": lambda t: worker_service_pb2.GetWorkerRequest(worker_id=t.worker_id),
     "WorkerService.ListDispatchers": lambda _: worker_service_pb2.ListDispatchersRequest(),
@@ -137,14 +164,20 @@ async def caller(secured: LocalCluster) -> AsyncIterator[AnyCaller]:
 async def ours(shard: Shard, caller: AnyCaller) -> AsyncIterator[Things]:
     """Give what our namespace has, with a worker that stays."""
     text, token_id = await make_token(shard, namespace=OURS)
-    things = Things(f"task-{mint_id()}", mint_run_id(1, mint_id().encode()[:10]), mint_id(), token_id)
+    things = replace(_nothing(OURS), token_id=token_id)
     connection = caller.open("/windlass.v1.DispatchService/Connect", None, bearer(text))
     await connection.write(_hello(things))
     assert (await connection.read()).HasField("welcome")
     delayed = submission(things.task, run_id=things.run_id, delay_ms=3_600_000)
+    scheduled = submission(things.task, run_id=things.scheduled_id, run_at_ms=_FAR_MS)
     await caller.first(
-        "/windlass.v1.RunService/SubmitRuns", run_service_pb2.SubmitRunsRequest(runs=[delayed]), bearer(text)
+        "/windlass.v1.RunService/SubmitRuns", run_service_pb2.SubmitRunsRequest(runs=[delayed, scheduled]), bearer(text)
     )
+    create = REQUESTS["ScheduleService.CreateCron"](things)
+    await caller.first("/windlass.v1.ScheduleService/CreateCron", create, bearer(text))
+    async with asyncio.timeout(PATIENCE_S):  # the scheduler finds its first tick
+        while things.cron_id in {cron.cron_id for cron in (await shard.crons.due()).crons}:
+            pass
     yield things
     connection.cancel()
     async with asyncio.timeout(PATIENCE_S):
@@ -153,9 +186,12 @@ async def ours(shard: Shard, caller: AnyCaller) -> AsyncIterator[Things]:
                 pass
 
 
-def _nothing() -> Things:
+def _nothing(namespace: str = THEIRS) -> Things:
     """What was never there."""
-    return Things(f"task-{mint_id()}", mint_run_id(1, mint_id().encode()[:10]), mint_id(), mint()[1].id)
+    task = f"task-{mint_id()}"
+    run_id, scheduled_id = (mint_run_id(1, mint_id().encode()[:10]) for _ in range(2))
+    cron_id = cron_id_of(namespace, task, "yearly", declared=False)
+    return Things(task, run_id, mint_id(), mint()[1].id, scheduled_id, cron_id)
 
 
 async def _bad_tokens(shard: Shard) -> dict[str, Metadata]:
@@ -186,7 +222,7 @@ async def _outcome(caller: AnyCaller, method: str, things: Things, metadata: Met
         status, said = "OK", answer.SerializeToString(deterministic=True)
     except grpc.aio.AioRpcError as error:
         status, said = error.code().name, detail_of(error).SerializeToString(deterministic=True)
-    for field in ("task", "run_id", "worker_id", "token_id"):
+    for field in ("task", "run_id", "worker_id", "token_id", "scheduled_id", "cron_id"):
         said = said.replace(getattr(things, field).encode(), field.encode())
     return status, said
 
@@ -247,7 +283,7 @@ async def test_another_namespace_sees_nothing_of_ours(
     about_ours = await _outcome(caller, method, ours, bearer(text))
     if name not in STORES_ITS_OWN:
         assert _stored(secured) == before
-    for known in (ours.run_id, ours.task, ours.worker_id, ours.token_id):
+    for known in (ours.run_id, ours.task, ours.worker_id, ours.token_id, ours.scheduled_id, ours.cron_id):
         assert known.encode() not in about_ours[1]
     after = _stored(secured)
     assert {key: after.get(key) for key in before if OURS.encode() in key} == {
@@ -320,7 +356,7 @@ async def test_a_worker_id_of_another_namespace_disturbs_nobody(
 ) -> None:
     """Its stream goes on, on this dispatcher or any other."""
     text, _ = await make_token(shard, namespace=OURS)
-    mine = Things(ours.task, ours.run_id, mint_id(), ours.token_id)
+    mine = replace(ours, worker_id=mint_id())
     worker = caller.open("/windlass.v1.DispatchService/Connect", None, bearer(text))
     await worker.write(_hello(mine))
     assert (await worker.read()).HasField("welcome")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.world import NAMESPACE, World, flow_of
 from windlass.v1 import schedule_pb2, workflow_pb2
+from windlass_core.crons import run_id_of
 from windlass_core.domain.cron_spec import CheckedCron, check_cron
 from windlass_core.store.crons import Firing
 from windlass_core.store.runs import Submission
-from windlass_scheduler.crons import run_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

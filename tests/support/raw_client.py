@@ -22,6 +22,7 @@ from windlass.v1 import (
     run_pb2,
     run_service_pb2,
     run_service_pb2_grpc,
+    schedule_service_pb2_grpc,
     worker_service_pb2_grpc,
     workflow_pb2,
     workflow_service_pb2,
@@ -65,6 +66,7 @@ class Door:
     runs: Any
     workflows: Any
     workers: Any
+    schedules: Any
     dispatch: Any
     health: Any
     reflection: Any
@@ -102,6 +104,7 @@ async def open_door(address: str, *further: tuple[str, int]) -> AsyncIterator[Do
             run_service_pb2_grpc.RunServiceStub(channel),
             workflow_service_pb2_grpc.WorkflowServiceStub(channel),
             worker_service_pb2_grpc.WorkerServiceStub(channel),
+            schedule_service_pb2_grpc.ScheduleServiceStub(channel),
             dispatch_service_pb2_grpc.DispatchServiceStub(channel),
             health_pb2_grpc.HealthStub(channel),
             reflection_pb2_grpc.ServerReflectionStub(channel),

@@ -10,12 +10,13 @@ import pytest
 from tests.support.crons import checked, made
 from tests.support.world import NAMESPACE
 from windlass.v1 import run_pb2, workflow_pb2
+from windlass_core.crons import run_id_of
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.due_ticks import MISSED_AFTER_MS
 from windlass_core.domain.phase import Phase
 from windlass_core.metrics import Metrics
 from windlass_core.store.keys import Keys
-from windlass_scheduler.crons import CronFirer, run_id_of
+from windlass_scheduler.crons import CronFirer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from windlass.v1 import (
     run_service_pb2_grpc,
+    schedule_service_pb2_grpc,
     system_service_pb2_grpc,
     token_service_pb2_grpc,
     worker_service_pb2_grpc,
@@ -16,6 +17,7 @@ from windlass.v1 import (
 )
 from windlass_api.following import Following
 from windlass_api.runs import RunService
+from windlass_api.schedules import ScheduleService
 from windlass_api.session import Bounds
 from windlass_api.submits import Submits
 from windlass_api.system import SystemService
@@ -43,6 +45,7 @@ class Api(Service):
     grpc_services = (
         "windlass.v1.RunService",
         "windlass.v1.WorkflowService",
+        "windlass.v1.ScheduleService",
         "windlass.v1.WorkerService",
         "windlass.v1.TokenService",
         "windlass.v1.SystemService",
@@ -72,6 +75,9 @@ class Api(Service):
         run_service_pb2_grpc.add_RunServiceServicer_to_server(self._runs, server)
         workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(
             WorkflowService(self.shard, self._definitions), server
+        )
+        schedule_service_pb2_grpc.add_ScheduleServiceServicer_to_server(
+            ScheduleService(self.shard, self._definitions), server
         )
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerService(self.shard), server)
         token_service_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(self.shard.tokens), server)

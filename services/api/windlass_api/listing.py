@@ -59,7 +59,7 @@ class Search:
         self._matches = _matcher(asked)
         self._read = runs.get if whole or asked.metadata else runs.standing
         #: Where to go on: before the run, or the runs, given last, until the next are asked for.
-        self.after: Place | None = _read_token(page_token) if page_token else None
+        self.after: Place | None = read_token(page_token) if page_token else None
 
     @property
     def next_page_token(self) -> str:
@@ -137,7 +137,8 @@ def token_of(after: Place | None) -> str:
     return f"{after[0]}:{after[1]}" if after else ""
 
 
-def _read_token(token: str) -> Place:
+def read_token(token: str) -> Place:
+    """A page's token. Raises InvalidField for what can't be one."""
     ms, _, run_id = token.partition(":")
     if not run_id:
         raise _wrong_token()

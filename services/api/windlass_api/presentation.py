@@ -1,10 +1,13 @@
 """Owns how what the store keeps is shown: one place per message."""
 
-from windlass.v1 import run_pb2, worker_pb2, workflow_pb2
+from windlass.v1 import run_pb2, schedule_pb2, worker_pb2, workflow_pb2
+from windlass_core.domain.cron import next_tick
+from windlass_core.domain.errors import InvalidField
 from windlass_core.domain.names import flow_queue, flow_task
 from windlass_core.domain.phase import Phase
 from windlass_core.failure import failure_message
 from windlass_core.store import runs as stored
+from windlass_core.store.crons import StoredCron
 from windlass_core.store.workers import StoredWorker
 
 STATUSES: dict[Phase, "run_pb2.RunStatus.ValueType"] = {
@@ -94,3 +97,27 @@ def to_worker(worker: StoredWorker, dispatchers: dict[str, str]) -> worker_pb2.W
     message.connected_at_ms = worker.since_ms
     message.session_expires_at_ms = worker.expires_ms
     return message
+
+
+def to_cron(cron: StoredCron) -> schedule_pb2.Cron:
+    """A cron; its next tick follows from what is settled."""
+    spec = schedule_pb2.CronSpec.FromString(cron.body)
+    return schedule_pb2.Cron(
+        cron_id=cron.cron_id,
+        spec=spec,
+        declared=cron.declared,
+        paused=cron.paused,
+        created_at_ms=cron.created_ms,
+        next_tick_ms=0 if cron.paused else _next_tick(spec, cron.settled_ms),
+        last_tick_ms=cron.last_tick_ms,
+        last_run_id=cron.last_run_id,
+        last_error=cron.error,
+        last_error_at_ms=cron.error_ms,
+    )
+
+
+def _next_tick(spec: schedule_pb2.CronSpec, after_ms: int) -> int:
+    try:
+        return next_tick(spec.schedule.expression, spec.schedule.timezone, after_ms)
+    except InvalidField:
+        return 0  # a zone that this machine has not: last_error tells of it

@@ -1,36 +1,28 @@
-"""Owns what becomes of crons whose time has come: which ticks are fired, and as what runs.
+"""Owns what becomes of crons whose time has come: which ticks are fired.
 
-That each tick gives one run, whoever fires it, is the store's script's to see to.
+What runs they become is `windlass_core/crons.py`'s; that each tick gives one run, whoever fires it, is
+the store's script's to see to.
 """
 
-import hashlib
 from collections import Counter
 
 import structlog
 
-from windlass.v1 import run_pb2, run_service_pb2, schedule_pb2
+from windlass.v1 import schedule_pb2
+from windlass_core.crons import submission_of
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.cron import next_tick
 from windlass_core.domain.due_ticks import decide_ticks
-from windlass_core.domain.errors import InvalidField, UnknownWorkflow
-from windlass_core.domain.names import mint_run_id
+from windlass_core.domain.errors import InvalidField
 from windlass_core.metrics import Metrics
 from windlass_core.store.crons import DueCron, Firing
-from windlass_core.store.runs import Submission
 from windlass_core.store.shard import Shard
-from windlass_core.submission import check_submission
 
 _log = structlog.get_logger(__name__)
 
 # So many runs, of so many bytes, in one step of the store; but one of each cron at the least.
 RUNS_AT_ONCE = 2_000
 BYTES_AT_ONCE = 16 * 1024 * 1024
-
-
-def run_id_of(cron_id: str, tick_ms: int) -> str:
-    """The id of a tick's run: whoever fires the tick, it is the same one."""
-    digest = hashlib.blake2b(f"{cron_id}\n{tick_ms}".encode(), digest_size=10).digest()
-    return mint_run_id(tick_ms, digest)
 
 
 class CronFirer:
@@ -70,27 +62,14 @@ class CronFirer:
             return Firing(cron.cron_id, cron.revision, cron.settled_ms, 0, 0, str(error), [])
         runs, problem = [], ""
         try:
-            runs = [(tick, await self._submission(cron, spec, tick)) for tick in due.ticks]
+            runs = [
+                (tick, await submission_of(self._definitions, cron.namespace, cron.cron_id, spec, tick))
+                for tick in due.ticks
+            ]
         except InvalidField as error:
             _log.warning("a cron's tick comes to nothing", cron=cron.cron_id, error=str(error))
             problem = str(error)
         return Firing(cron.cron_id, cron.revision, due.settled_ms, due.made_up, due.next_ms, problem, runs)
-
-    async def _submission(self, cron: DueCron, spec: schedule_pb2.CronSpec, tick_ms: int) -> Submission:
-        """Raises InvalidField where the definition is gone, or takes no such input any more."""
-        definition = await self._definitions.current(cron.namespace, spec.workflow_name)
-        if definition is None:
-            raise UnknownWorkflow(f"nobody has registered {spec.workflow_name!r}", "workflow_name")
-        run = run_pb2.RunSpec(
-            workflow_name=spec.workflow_name,
-            input_json=spec.schedule.input_json,
-            metadata_json=spec.metadata_json,
-            priority=spec.priority,
-            cron_id=cron.cron_id,
-            tick_ms=tick_ms,
-        )
-        submission = run_service_pb2.RunSubmission(run_id=run_id_of(cron.cron_id, tick_ms), spec=run)
-        return check_submission(submission, definition, namespace=cron.namespace, wait=False, path="cron", by_cron=True)
 
     def _count(self, crons: list[DueCron], counts: list[int]) -> None:
         fired: Counter[str] = Counter()

@@ -25,6 +25,7 @@ class Scope(StrEnum):
 _SUBMIT: Final = frozenset({Scope.SUBMIT})
 _READ: Final = frozenset({Scope.READ})
 _WORK: Final = frozenset({Scope.WORK})
+_SCHEDULE: Final = frozenset({Scope.SCHEDULE})
 _ADMIN: Final = frozenset({Scope.ADMIN})
 # A worker registers what it can run, and a task may cancel its own run.
 _SUBMIT_OR_WORK: Final = _SUBMIT | _WORK
@@ -57,6 +58,16 @@ NEEDED: Final[Mapping[str, frozenset[Scope]]] = {
     "/windlass.v1.WorkflowService/ListQueues": _READ,
     "/windlass.v1.WorkflowService/PauseQueues": _ADMIN,
     "/windlass.v1.WorkflowService/ResumeQueues": _ADMIN,
+    "/windlass.v1.ScheduleService/CreateCron": _SCHEDULE,
+    "/windlass.v1.ScheduleService/GetCron": _READ,
+    "/windlass.v1.ScheduleService/ListCrons": _READ,
+    "/windlass.v1.ScheduleService/UpdateCron": _SCHEDULE,
+    "/windlass.v1.ScheduleService/DeleteCrons": _SCHEDULE,
+    "/windlass.v1.ScheduleService/PauseCrons": _SCHEDULE,
+    "/windlass.v1.ScheduleService/ResumeCrons": _SCHEDULE,
+    "/windlass.v1.ScheduleService/ListScheduledRuns": _READ,
+    "/windlass.v1.ScheduleService/UpdateScheduledRun": _SCHEDULE,
+    "/windlass.v1.ScheduleService/DeleteScheduledRuns": _SCHEDULE,
     "/windlass.v1.WorkerService/ListWorkers": _READ,
     "/windlass.v1.WorkerService/GetWorker": _READ,
     "/windlass.v1.WorkerService/ListDispatchers": _WORK,

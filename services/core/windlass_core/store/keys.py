@@ -115,7 +115,7 @@ RUN_FIELDS = {
     "fw": "set where apis follow it",
     "x": "execution timeout, ms",
     "xs": "set where a start timer is running",
-    "at": "time that it was scheduled for, ms, where it had still to come",
+    "at": "time that it was scheduled for, ms",
     "cx": "cancelling was asked for: the reason",
     "pa": "parent run",
     "rp": "how often it was replayed",

@@ -41,14 +41,12 @@ local function accept(
   end
   local at = more and more.at or 0
   local due = delay > 0 and now + delay or at
+  if at > 0 then set('at', at) end
   if due > now then
     set('ph', PHASE.SCHEDULED)
     set('t', due)
     set_timer('ready:' .. run, due)
-    if at > 0 then
-      set('at', at)
-      call('ZADD', K.scheduled(namespace_of(flow)), at, run)
-    end
+    if at > 0 then call('ZADD', K.scheduled(namespace_of(flow)), at, run) end
   else
     set('ph', PHASE.READY)
     gather_ready(flow, level, run, exactly + place / PARTS)
