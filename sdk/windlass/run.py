@@ -50,6 +50,7 @@ class Run:
     progress: Progress | None = None
     replays: int = 0
     errors_dropped: int = 0
+    idempotency_key: str | None = None
 
     @classmethod
     def from_proto(cls, run: run_pb2.Run) -> Self:
@@ -79,6 +80,7 @@ class Run:
             progress=Progress.from_proto(run.progress) if run.HasField("progress") else None,
             replays=run.replays,
             errors_dropped=run.failures_dropped,
+            idempotency_key=spec.idempotency.key or None,
         )
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.terminal import HIDE_CURSOR, SHOW_CURSOR, Terminal, clean, windlass
 from tests.support.worker_thread import running_worker
-from windlass import Context, Windlass
+from windlass import Context, TaskRunError, Windlass
 from windlass.testing import start_engine
 
 if TYPE_CHECKING:
@@ -253,3 +253,57 @@ def test_bash_completes_with_the_script_that_is_shown(site: Site) -> None:
         ["/bin/bash", "-c", program], cwd=site.folder, env={"PATH": path}, capture_output=True, text=True, check=True
     )
     assert ended.stdout.split() == ["list", "logs"]
+
+
+def _fail(site: Site, gate: str, count: int = 1) -> list[str]:
+    """Runs that have failed at an open gate."""
+    site.gate(gate).set()
+    runs = [site.submit(gate, fail=True) for _ in range(count)]
+    for run in runs:
+        with pytest.raises(TaskRunError):
+            site.app.runs.get_result(run, timeout=30)
+    return runs
+
+
+def test_runs_are_cancelled_in_bulk(site: Site) -> None:
+    """By ids, each with its outcome, or by options, which are counted."""
+    later = site.app.enqueue("pass_gate", {"gate": "bulk"}, delay="1h", additional_metadata={"gate": "bulk"}).id
+    done = site.windlass("runs", "cancel", later, UNKNOWN, "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (4, {later: "cancelled", UNKNOWN: "unknown_run"})
+    assert UNKNOWN in done.stderr
+    for _ in range(3):
+        site.app.enqueue("pass_gate", {"gate": "bulk"}, delay="1h", additional_metadata={"gate": "bulk"})
+    done = site.windlass("runs", "cancel", "--workflow", "pass_gate", "--status", "queued", "--metadata", "gate=bulk")
+    assert (done.returncode, done.stdout) == (0, "3 cancelled\n")
+    assert site.windlass("runs", "cancel", "--metadata", "gate=bulk").stdout == "no runs\n"
+
+
+def test_runs_are_replayed(site: Site) -> None:
+    """Those that failed in the last hour, or one by its id; what is told of them says so."""
+    (run,) = _fail(site, "replay")
+    done = site.windlass("runs", "replay", "--failed", "--since", "1h", "--metadata", "gate=replay")
+    assert (done.returncode, done.stdout) == (0, "1 replayed\n")
+    with pytest.raises(TaskRunError):
+        site.app.runs.get_result(run, timeout=30)
+    shown = site.windlass("runs", "get", run).stdout
+    assert "attempt 1 failed: ValueError" in shown
+    assert "attempt 1 of replay 1 failed: ValueError" in shown
+    assert json.loads(site.windlass("runs", "replay", run, "--json").stdout) == {run: "replayed"}
+
+
+def test_the_dead_letter_is_listed_retried_and_emptied(site: Site) -> None:
+    """By the types of the errors, by ids, and all of it."""
+    first, second = _fail(site, "dead", 2)
+    chosen = ("--metadata", "gate=dead", "--error-type", "ValueError")
+    listed = json.loads(site.windlass("dead-letter", "list", *chosen, "--json").stdout)
+    assert [run["id"] for run in listed] == [second, first]
+    assert listed[0]["errors"][0]["type"] == "ValueError"
+    assert "ValueError: not" in site.windlass("dead-letter", "list", *chosen).stdout
+    assert site.windlass("dead-letter", "retry", first).stdout.split()[-1] == "replayed"
+    with pytest.raises(TaskRunError):
+        site.app.runs.get_result(first, timeout=30)
+    assert (
+        site.windlass("dead-letter", "retry", "--metadata", "gate=dead", "--error-type", "Other").stdout == "no runs\n"
+    )
+    assert site.windlass("dead-letter", "delete", *chosen).stdout == "2 deleted\n"
+    assert site.windlass("runs", "get", first).returncode == 4

@@ -13,7 +13,7 @@ import typer
 from windlass.cli.access_commands import certs, token
 from windlass.cli.cluster_commands import queues, workflows
 from windlass.cli.completion import task_names
-from windlass.cli.run_commands import AsJson, runs
+from windlass.cli.run_commands import AsJson, dead_letter, runs
 from windlass.exceptions import WindlassError
 
 app: Final = typer.Typer(
@@ -28,6 +28,7 @@ _RUN_BY_HAND: Final = "Look and act (the api's address: WINDLASS_API_ADDRESS)"
 _SERVICES: Final = "The engine's services (settings: WINDLASS_*)"
 
 app.add_typer(runs, name="runs", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(dead_letter, name="dead-letter", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(workflows, name="workflows", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(queues, name="queues", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(token, name="token", rich_help_panel=_RUN_BY_HAND)

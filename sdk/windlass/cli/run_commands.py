@@ -4,10 +4,11 @@ from typing import Annotated, Final
 
 import typer
 
+from windlass.cli.completion import queue_names, task_names
 from windlass.cli.completion import run_ids as complete_run_ids
-from windlass.cli.completion import task_names
 
-runs: Final = typer.Typer(help="Look at runs, follow them, cancel them.", no_args_is_help=True)
+runs: Final = typer.Typer(help="Look at runs, follow, cancel and replay them.", no_args_is_help=True)
+dead_letter: Final = typer.Typer(help="Runs that ended FAILED: look, try again, delete.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", autocompletion=complete_run_ids)]
@@ -18,6 +19,22 @@ Workflows = Annotated[
     list[str] | None, typer.Option("--workflow", help="May be repeated. [default: all]", autocompletion=task_names)
 ]
 Since = Annotated[str, typer.Option(metavar="DURATION", help="Submitted in the last 10m, 2h, 1d.")]
+FailedSince = Annotated[str, typer.Option("--since", metavar="DURATION", help="Failed in the last 10m, 2h, 1d.")]
+RunIds = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[ID]...",
+        help="`-` reads them from stdin. [default: those that the options choose]",
+        autocompletion=complete_run_ids,
+    ),
+]
+Queues = Annotated[
+    list[str] | None, typer.Option("--queue", help="May be repeated. [default: all]", autocompletion=queue_names)
+]
+ErrorTypes = Annotated[
+    list[str] | None, typer.Option("--error-type", help="Failed at last with it, as KeyError. May be repeated.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="Really all, where no other option chooses.")]
 Metadata = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Has it. May be repeated.")]
 
 
@@ -32,10 +49,10 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
-    from windlass.cli.run_filter import RunFilter
+    from windlass.cli.run_filter import FilterOptions
     from windlass.cli.run_views import list_runs
 
-    list_runs(RunFilter.read(status, workflow, since, metadata, limit), as_json=as_json)
+    list_runs(FilterOptions.read(status, workflow, since, metadata, limit), as_json=as_json)
 
 
 @runs.command("get")
@@ -48,14 +65,45 @@ def get_run(run_id: RunId, *, as_json: AsJson = False) -> None:
 
 @runs.command("cancel")
 def cancel_runs(
-    run_ids: Annotated[list[str], typer.Argument(metavar="ID...", autocompletion=complete_run_ids)],
+    run_ids: RunIds = None,
     *,
+    status: Statuses = None,
+    workflow: Workflows = None,
+    queue: Queues = None,
+    since: Since = "",
+    metadata: Metadata = None,
+    everything: Everything = False,
     as_json: AsJson = False,
 ) -> None:
     """Cancel runs: at once what has not started; what runs is told."""
-    from windlass.cli.run_views import cancel_runs
+    from windlass.cli.bulk_views import Choice, cancel
+    from windlass.cli.run_filter import FilterOptions
 
-    cancel_runs(run_ids, as_json=as_json)
+    options = FilterOptions.read(status, workflow, since, metadata, queues=queue)
+    cancel(Choice.read(run_ids, options, everything=everything), as_json=as_json)
+
+
+@runs.command("replay")
+def replay_runs(
+    run_ids: RunIds = None,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="The same as --status FAILED.")] = False,
+    status: Statuses = None,
+    workflow: Workflows = None,
+    queue: Queues = None,
+    error_type: ErrorTypes = None,
+    since: Since = "",
+    metadata: Metadata = None,
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run ended runs once more, under their own ids."""
+    from windlass.cli.bulk_views import Choice, replay
+    from windlass.cli.run_filter import FilterOptions
+
+    statuses = [*(status or ()), *(["FAILED"] if failed else ())]
+    options = FilterOptions.read(statuses, workflow, since, metadata, queues=queue, error_types=error_type)
+    replay(Choice.read(run_ids, options, everything=everything), as_json=as_json)
 
 
 @runs.command("logs")
@@ -93,8 +141,67 @@ def watch_runs(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event, at last a summary.")] = False,
 ) -> None:
     """Watch runs until all have ended; the exit code tells how. Ctrl-C stops watching, not the runs."""
-    from windlass.cli.run_filter import RunFilter, read_ids
+    from windlass.cli.run_filter import FilterOptions, read_ids
     from windlass.cli.watching import watch
 
-    wanted = RunFilter.read(status, workflow, since, metadata, limit)
+    wanted = FilterOptions.read(status, workflow, since, metadata, limit)
     raise typer.Exit(watch(read_ids(run_ids or [], wanted), wanted, timeout, as_json=as_json))
+
+
+@dead_letter.command("list")
+def list_dead(
+    *,
+    workflow: Workflows = None,
+    queue: Queues = None,
+    error_type: ErrorTypes = None,
+    since: FailedSince = "",
+    metadata: Metadata = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List runs that ended FAILED, the latest failure first."""
+    from windlass.cli.bulk_views import list_dead
+    from windlass.cli.run_filter import FilterOptions
+
+    options = FilterOptions.read(None, workflow, since, metadata, limit, queues=queue, error_types=error_type)
+    list_dead(options, as_json=as_json)
+
+
+@dead_letter.command("retry")
+def retry_dead(
+    run_ids: RunIds = None,
+    *,
+    workflow: Workflows = None,
+    queue: Queues = None,
+    error_type: ErrorTypes = None,
+    since: FailedSince = "",
+    metadata: Metadata = None,
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run them once more, under their own ids."""
+    from windlass.cli.bulk_views import Choice, retry_dead
+    from windlass.cli.run_filter import FilterOptions
+
+    options = FilterOptions.read(None, workflow, since, metadata, queues=queue, error_types=error_type)
+    retry_dead(Choice.read(run_ids, options, everything=everything), as_json=as_json)
+
+
+@dead_letter.command("delete")
+def delete_dead(
+    run_ids: RunIds = None,
+    *,
+    workflow: Workflows = None,
+    queue: Queues = None,
+    error_type: ErrorTypes = None,
+    since: FailedSince = "",
+    metadata: Metadata = None,
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete them, with their input, errors and log lines."""
+    from windlass.cli.bulk_views import Choice, delete_dead
+    from windlass.cli.run_filter import FilterOptions
+
+    options = FilterOptions.read(None, workflow, since, metadata, queues=queue, error_types=error_type)
+    delete_dead(Choice.read(run_ids, options, everything=everything), as_json=as_json)

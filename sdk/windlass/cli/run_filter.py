@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from windlass.bulk import RunFilter
 from windlass.duration import to_milliseconds
 from windlass.exceptions import InvalidInput
 from windlass.status import RunStatus
@@ -16,14 +17,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFilter:
-    """The options of a list, read."""
+class FilterOptions:
+    """The options that choose runs, read."""
 
     statuses: tuple[RunStatus, ...]
     workflow_names: tuple[str, ...]
     since: datetime | None
     metadata: dict[str, str]
     limit: int
+    queues: tuple[str, ...] = ()
+    error_types: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -32,7 +35,10 @@ class RunFilter:
         workflows: Sequence[str] | None,
         since: str,
         metadata: Sequence[str] | None,
-        limit: int,
+        limit: int = 0,
+        *,
+        queues: Sequence[str] | None = None,
+        error_types: Sequence[str] | None = None,
     ) -> Self:
         """Read them as they were typed; raises InvalidInput."""
         return cls(
@@ -41,12 +47,28 @@ class RunFilter:
             since=datetime.now(UTC) - timedelta(milliseconds=duration(since, "--since")) if since else None,
             metadata=dict(map(_pair, metadata or ())),
             limit=limit,
+            queues=tuple(queues or ()),
+            error_types=tuple(error_types or ()),
         )
 
     @property
     def chooses(self) -> bool:
         """Whether any of them was given."""
-        return bool(self.statuses or self.workflow_names or self.since or self.metadata)
+        return bool(
+            self.statuses or self.workflow_names or self.since or self.metadata or self.queues or self.error_types
+        )
+
+    def runs(self, *, everything: bool = False) -> RunFilter:
+        """Give the runs that they mean, as the SDK takes them."""
+        return RunFilter(
+            statuses=self.statuses,
+            workflow_names=self.workflow_names,
+            queues=self.queues,
+            error_types=self.error_types,
+            since=self.since,
+            additional_metadata=self.metadata,
+            all=everything,
+        )
 
     def arguments(self, otherwise: Sequence[RunStatus] = ()) -> dict[str, Any]:
         """Give them as `app.runs.list` takes them; `otherwise` are the statuses where nothing chooses."""
@@ -59,7 +81,7 @@ class RunFilter:
         }
 
 
-def read_ids(words: Sequence[str], wanted: RunFilter) -> list[str]:
+def read_ids(words: Sequence[str], wanted: FilterOptions) -> list[str]:
     """Give the ids that were typed, each once; `-` stands for those on stdin. Raises InvalidInput."""
     if words and wanted.chooses:
         raise InvalidInput("name runs by their ids or choose them by options, not both")

@@ -1,22 +1,20 @@
-"""Owns `windlass runs`: how runs are listed, shown and cancelled."""
+"""Owns `windlass runs`: how runs are listed and shown."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windlass import UnknownRun, Windlass
+from windlass import Windlass
 from windlass.cli.output import ago, as_object, length, print_json, print_pairs, print_table, printable
 from windlass.cli.watch_boards import progress_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from windlass.cli.run_filter import RunFilter
+    from windlass.cli.run_filter import FilterOptions
     from windlass.exceptions import TaskRunError
     from windlass.run import Run
 
 
-def list_runs(wanted: RunFilter, *, as_json: bool) -> None:
+def list_runs(wanted: FilterOptions, *, as_json: bool) -> None:
     """Print runs, newest first."""
     with Windlass() as app:
         found = app.runs.list(**wanted.arguments())
@@ -41,6 +39,8 @@ def show_run(run_id: str, *, as_json: bool) -> None:
             "priority": run.priority.name,
             "queue": run.queue,
             "attempt": str(run.attempt),
+            "replays": str(run.replays or ""),
+            "key": printable(run.idempotency_key or ""),
             "worker": run.worker_id,
             "submitted": f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at)}",
             "took": _took(run),
@@ -56,31 +56,12 @@ def show_run(run_id: str, *, as_json: bool) -> None:
     if run.errors_dropped:
         print(f"{run.errors_dropped} earlier failures are not kept")
     for error in run.errors:
-        print(f"attempt {error.attempt} failed: {error.type}: {printable(error.error)}{_failed_where(error)}")
+        when = f" of replay {error.replay}" if error.replay else ""
+        print(f"attempt {error.attempt}{when} failed: {error.type}: {printable(error.error)}{_failed_where(error)}")
         if error.out_of_budget:
             print("  not tried again: the retry budget of its workflow is used up")
         if error.traceback:
             print("  " + error.traceback.rstrip().replace("\n", "\n  "))
-
-
-def cancel_runs(run_ids: Sequence[str], *, as_json: bool) -> None:
-    """Cancel runs, all of them even where some are unknown; raises UnknownRun for those."""
-    outcomes: dict[str, str] = {}
-    with Windlass() as app:
-        for run_id in run_ids:
-            try:
-                changed = app.runs.cancel(run_id, reason="windlass runs cancel")
-            except UnknownRun:
-                outcomes[run_id] = "unknown"
-            else:
-                outcomes[run_id] = "cancelled" if changed else "had ended before"
-    if as_json:
-        print_json(outcomes)
-    else:
-        print_table(("id", "outcome"), outcomes.items(), nothing="no runs")
-    unknown = [run_id for run_id, outcome in outcomes.items() if outcome == "unknown"]
-    if unknown:
-        raise UnknownRun(f"the engine has no run {', '.join(unknown)}: never accepted, or expired")
 
 
 def _failed_where(error: TaskRunError) -> str:

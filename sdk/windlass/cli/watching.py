@@ -21,13 +21,13 @@ from windlass.exceptions import ResultTimeout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from windlass.cli.run_filter import RunFilter
+    from windlass.cli.run_filter import FilterOptions
     from windlass.cli.watch_boards import Board
 
 _GOING_ON: Final = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
-def watch(run_ids: Sequence[str], wanted: RunFilter, timeout: str | None, *, as_json: bool) -> int:
+def watch(run_ids: Sequence[str], wanted: FilterOptions, timeout: str | None, *, as_json: bool) -> int:
     """Watch these runs or, where there are none, those that are `wanted`. Gives the exit code."""
     seconds = duration(timeout, "--timeout") / 1000 if timeout else None
     board = JsonBoard() if as_json else LiveBoard() if is_live() else LineBoard()
@@ -60,7 +60,7 @@ class _Watching:
             return ExitCode.RUN_FAILED
         return ExitCode.RUN_CANCELLED if RunStatus.CANCELLED in ends else ExitCode.DONE
 
-    async def run(self, run_ids: Sequence[str], wanted: RunFilter, seconds: float | None) -> None:
+    async def run(self, run_ids: Sequence[str], wanted: FilterOptions, seconds: float | None) -> None:
         """Choose and follow. Raises ResultTimeout, UnknownRun, ApiUnreachable."""
         async with Windlass() as app:
             chosen = run_ids or [run.id for run in await app.runs.aio_list(**wanted.arguments(_GOING_ON))]
