@@ -106,10 +106,7 @@ def read_options(
             fields["priority"] = int(Priority(priority))
         if retry is not None:
             fields["retry"] = retry.to_proto()
-        if delay is not None:
-            fields["delay_ms"] = to_kept_milliseconds(delay, "delay")
-        if expires is not None:
-            fields["expires_ms"] = to_kept_milliseconds(expires, "expires")
+        fields |= _waits(delay, expires)
         if queue is not None:
             fields["queue"] = queue
         if asked := read_idempotency(idempotency_key, idempotency):
@@ -124,6 +121,18 @@ def read_options(
             raise
         raise InvalidInput(str(error)) from None
     return Request(fields, seconds, is_sticky=placement is not None and placement.sticky)
+
+
+def _waits(delay: Duration | None, expires: Duration | None) -> dict[str, int]:
+    waits: dict[str, int] = {}
+    if delay is not None:
+        waits["delay_ms"] = to_kept_milliseconds(delay, "delay")
+    if expires is not None:
+        waits["expires_ms"] = to_kept_milliseconds(expires, "expires")
+        if 0 < waits["expires_ms"] <= waits.get("delay_ms", 0):
+            msg = f"expires={expires!r}: more than delay={delay!r} was expected"
+            raise ValueError(msg)
+    return waits
 
 
 NO_OPTIONS = Request({})

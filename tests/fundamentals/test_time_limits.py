@@ -1,6 +1,7 @@
 """Limits on executing, on waiting for a worker, and on a caller's patience."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -29,6 +30,12 @@ async def test_run_that_waits_too_long_is_cancelled(app: Windlass) -> None:
 
     with pytest.raises(RunCancelled):
         await unserved.aio_run()
+    ref = await unserved.options(expires="250ms").aio_delay()
+    states = [run.status async for run in app.runs.aio_watch([ref.id])]
+    assert (states[0], states[-1]) == (RunStatus.QUEUED, RunStatus.CANCELLED)
+    run = await app.runs.aio_get(ref.id)
+    assert run.finished_at is not None
+    assert run.finished_at - run.created_at >= timedelta(milliseconds=250)
 
 
 async def test_impatient_caller_leaves_and_the_run_goes_on(app: Windlass, serving: Serving) -> None:

@@ -5,12 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.support.world import flow_of
+from windlass_core.domain.limits import STOP_GRACE_MS
 from windlass_core.domain.phase import Phase
 from windlass_core.store.scheduling import TIMERS_AT_ONCE
 from windlass_core.store.scripts import pack
 
 if TYPE_CHECKING:
     from tests.support.world import World
+
+
+async def test_limits_below_a_second_are_kept_to_the_millisecond(world: World) -> None:
+    """To start, to end, to try again."""
+    (waiting,) = await world.submit(task="nobody", expires_ms=250)
+    ((running, lease),) = (await world.running(timeout_ms=250)).items()
+    s = await world.look()
+    accepted, given = int(s.hash(f"r:{waiting}")["c"]), int(s.hash(f"r:{running}")["s"])
+    assert s.zset("T") == {
+        f"start:{waiting}": accepted + 250,
+        f"stop:{running}:{lease}": given + 250 + STOP_GRACE_MS,
+    }
+    await world.fail(running, "retry", delay_ms=250)
+    s = await world.look()
+    (failure,) = await world.shard.runs.failures(running)
+    assert s.zset("T")[f"ready:{running}"] == failure.failed_ms + 250
 
 
 async def test_nothing_is_due(world: World) -> None:

@@ -45,6 +45,12 @@ def test_what_the_caller_says_goes_first() -> None:
     assert (flow, level, delay, expires, wait, parent) == ("ns|mine|a", 4, 5, 6, True, OTHER)
 
 
+def test_a_schedule_timeout_counts_from_the_end_of_a_delay() -> None:
+    """What waits for its time does not wait for a worker; what the caller says counts from the submit."""
+    assert _check(delay_ms=250).expires_ms == 258
+    assert _check(delay_ms=250, expires_ms=251).expires_ms == 251
+
+
 def test_a_time_to_start_at_is_kept_to_the_millisecond() -> None:
     """Beside the run: few have one."""
     assert _check(run_at_ms=1_767_225_600_123).more == {"at": 1_767_225_600_123}
@@ -123,6 +129,7 @@ def test_any_json_is_an_input(text: bytes) -> None:
         ({"queue": "a b"}, "spec.queue"),
         ({"delay_ms": MAX_DURATION_MS + 1}, "spec.delay_ms"),
         ({"expires_ms": MAX_DURATION_MS + 1}, "spec.expires_ms"),
+        ({"expires_ms": 250, "delay_ms": 250}, "spec.expires_ms"),
         ({"retry": {"max_attempts": 1001}}, "spec.retry.max_attempts"),
         ({"retry": {"backoff_coefficient": 0.1}}, "spec.retry.backoff_coefficient"),
         ({"parent_task_run_id": "x"}, "spec.parent_task_run_id"),

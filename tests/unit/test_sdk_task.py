@@ -270,6 +270,10 @@ def test_options_are_checked_at_once(app: Windlass) -> None:
 
     with pytest.raises(InvalidInput, match="timeout='soon'"):
         task.options(timeout="soon")
+    with pytest.raises(InvalidInput, match=r"expires='1s': more than delay=1\.0 was expected"):
+        task.options(delay=1.0, expires="1s")
+    with pytest.raises(InvalidInput, match="expires='367d': at most 366 days"):
+        task.options(expires="367d")
     with pytest.raises(InvalidInput, match="9 is not a valid Priority"):
         task.options(priority=9)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="prioritty"):

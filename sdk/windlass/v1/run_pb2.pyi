@@ -140,8 +140,8 @@ class RunSpec(_message.Message):
     delay_ms: _builtins.int
     """Earliest start, in milliseconds after the server accepted it. 0: at once."""
     expires_ms: _builtins.int
-    """Cancelled when it has not started this many milliseconds after it was accepted, or after run_at_ms.
-    0: the task's schedule timeout.
+    """Cancelled when it has not started this many milliseconds after it was accepted, or after run_at_ms;
+    more than delay_ms. 0: the task's schedule timeout.
     """
     parent_task_run_id: _builtins.str
     """The task run that spawned this one; empty for a root."""

@@ -529,7 +529,9 @@ class TaskDefinition(_message.Message):
     execution_timeout_ms: _builtins.int
     """Longest time that one attempt may execute, in milliseconds. 0: no limit."""
     schedule_timeout_ms: _builtins.int
-    """Longest time from submit to the first start, in milliseconds. 0: no limit."""
+    """Longest wait for the first start, in milliseconds from the submit, or from the end of its delay. 0: no
+    limit.
+    """
     slot_cost: _builtins.int
     """Slots that one attempt occupies. 0 is read as 1."""
     slot_pool: _builtins.str

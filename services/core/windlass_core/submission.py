@@ -55,7 +55,7 @@ def check_submission(
     level = check_level(spec.priority, f"{path}.spec.priority") or definition.level
     queue = check_name(spec.queue, f"{path}.spec.queue") if spec.queue else definition.queue
     delay_ms = check_duration(spec.delay_ms, f"{path}.spec.delay_ms")
-    expires_ms = check_duration(spec.expires_ms, f"{path}.spec.expires_ms")
+    expires_ms = _check_expiry(spec, definition, f"{path}.spec.expires_ms")
     if spec.run_at_ms or spec.cron_id:
         _check_timing(spec, f"{path}.spec", by_cron=by_cron)
     if spec.HasField("retry"):
@@ -91,7 +91,7 @@ def check_submission(
         level,
         definition.version,
         delay_ms,
-        expires_ms or definition.schedule_timeout_ms,
+        expires_ms,
         definition.execution_timeout_ms,
         wait,
         spec.parent_task_run_id,
@@ -111,6 +111,16 @@ def _check_timing(spec: run_pb2.RunSpec, path: str, *, by_cron: bool) -> None:
     if spec.run_at_ms and spec.delay_ms:
         field = f"{path}.delay_ms"
         raise InvalidField(f"{field}: expected none beside run_at_ms, which says when it starts", field)
+
+
+def _check_expiry(spec: run_pb2.RunSpec, definition: Definition, field: str) -> int:
+    """How long after its accept the run may wait for its start. A schedule timeout counts from the end of a delay."""
+    expires_ms = check_duration(spec.expires_ms, field)
+    if not expires_ms:
+        return spec.delay_ms + definition.schedule_timeout_ms if definition.schedule_timeout_ms else 0
+    if expires_ms <= spec.delay_ms:
+        raise InvalidField(f"{field}: expected more than the delay of {spec.delay_ms} ms, got {expires_ms} ms", field)
+    return expires_ms
 
 
 def _check_lengths(spec: run_pb2.RunSpec, path: str) -> None:
