@@ -63,5 +63,6 @@ AIMS = (
     Aim("1,000 workers, × 1 worker", "at least", 0.8, _study("workers.ratio")),
     Aim("throughput by CPU, bulk, 1 % traced × no traces", "at least", 0.95, _study("tracing.bulk_ratio")),
     Aim("throughput by CPU, single, 1 % traced × no traces", "at least", 0.95, _study("tracing.singles_ratio")),
+    Aim("bulk with a concurrency key and a rate limit, × plain", "at least", 0.5, _study("gates.bulk_ratio")),
     Aim("bulk, × bare path", "at least", 0.4, _times_bare("bulk.tasks_per_s")),
 )

@@ -12,6 +12,7 @@ from bench.payload import make_input
 
 if TYPE_CHECKING:
     from windlass import TaskRunRef
+    from windlass.model_task import ModelTask
 
 # Coroutines that submit one task after another, each waiting for its result.
 _CALLERS = 1_000
@@ -21,9 +22,9 @@ _CHUNK = 1_000
 class EngineClient:
     """`run_many` for many, `aio_run` for single ones, `delay` from sync code."""
 
-    def __init__(self, api_address: str) -> None:
+    def __init__(self, api_address: str, task: str) -> None:
         self._application = Application(api_address)
-        self._noop = self._application.noop
+        self._noop: ModelTask[Photo, dict[str, Any]] = getattr(self._application, task)
         self._loop = asyncio.new_event_loop()
         self._refs: list[TaskRunRef[dict[str, Any]]] = []
 

@@ -44,9 +44,10 @@ SYSTEMS = (
 )
 
 
-def run_worker(api_address: str, slots: int) -> None:
+def run_worker(api_address: str, slots: int, task: str = "noop") -> None:
     from bench.engine_tasks import Application
 
+    del task  # it serves all of them
     application = Application(api_address)
     application.app.worker("bench", slots=slots, workflows=application.served()).start()
 
@@ -57,8 +58,8 @@ def run_streams(api_address: str, slots: int, count: int) -> None:
     run_stream_workers(api_address, slots=slots, count=count)
 
 
-def open_client(api_address: str, slots: int) -> Client:
+def open_client(api_address: str, slots: int, task: str = "noop") -> Client:
     from bench.engine_client import EngineClient
 
     del slots
-    return EngineClient(api_address)
+    return EngineClient(api_address, task)

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from windlass.queues import QueueInfo as QueueInfo
     from windlass.rate_limit import RateLimit as RateLimit
     from windlass.rate_limit import RateLimitDuration as RateLimitDuration
+    from windlass.rate_limits import RateLimitState as RateLimitState
     from windlass.refs import TaskRunRef as TaskRunRef
     from windlass.refs import WorkflowRunRef as WorkflowRunRef
     from windlass.retry import RetryBudget as RetryBudget
@@ -100,6 +101,7 @@ _HOMES = {
     "QueueInfo": "queues",
     "RateLimit": "rate_limit",
     "RateLimitDuration": "rate_limit",
+    "RateLimitState": "rate_limits",
     "RetryBudget": "retry",
     "RetryPolicy": "retry",
     "Run": "run",

@@ -23,6 +23,7 @@ from windlass.middleware import Middleware, check_middleware
 from windlass.parameters import where
 from windlass.payload import write_any
 from windlass.queues import QueuesClient
+from windlass.rate_limits import RateLimitsClient
 from windlass.runs import RunsClient
 from windlass.task import Task
 from windlass.tokens import TokensClient
@@ -131,6 +132,11 @@ class Windlass:
     def queues(self) -> QueuesClient:
         """What waits where."""
         return QueuesClient(self._session)
+
+    @cached_property
+    def rate_limits(self) -> RateLimitsClient:
+        """Limits on starts per time, by name."""
+        return RateLimitsClient(self._session)
 
     @cached_property
     def workers(self) -> WorkersClient:

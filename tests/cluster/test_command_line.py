@@ -218,6 +218,19 @@ def test_workflows_and_queues_are_paused_and_unpaused(site: Site) -> None:
     assert site.windlass("queues", "pause", "no such name").returncode == 2
 
 
+def test_rate_limits_are_put_listed_and_deleted(site: Site) -> None:
+    """What is not there has its own exit code, after the others have been deleted."""
+    assert site.windlass("rate-limits", "put", "mail", "100", "1m").stdout == "put: mail, 100 per 1m\n"
+    assert "0 of 100" in site.windlass("rate-limits", "list").stdout
+    (limit,) = json.loads(site.windlass("rate-limits", "list", "--json").stdout)
+    assert (limit["key"], limit["limit"], limit["used"]) == ("mail", 100, 0)
+    assert site.windlass("rate-limits", "put", "mail", "0").returncode == 2
+    assert site.windlass("rate-limits", "put", "mail", "1", "1ms").returncode == 2
+    deleted = site.windlass("rate-limits", "delete", "nobody", "mail")
+    assert (deleted.returncode, deleted.stdout) == (4, "deleted: mail\n")
+    assert site.windlass("rate-limits", "list").stdout.startswith("no rate limits")
+
+
 @pytest.mark.parametrize(
     ("shell", "typed", "offered"),
     [

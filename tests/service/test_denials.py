@@ -21,6 +21,8 @@ from windlass.v1 import (
     dispatch_pb2,
     dispatch_service_pb2,
     error_pb2,
+    rate_limit_pb2,
+    rate_limit_service_pb2,
     run_service_pb2,
     schedule_pb2,
     schedule_service_pb2,
@@ -49,7 +51,10 @@ METHODS: Final = sorted(all_methods())
 
 @dataclass(frozen=True)
 class Things:
-    """What a namespace has: a task, a run of it and one to come, a cron, a worker that has the task, a token."""
+    """What a namespace has: a task, a run of it and one to come, a cron, a worker that has the task, a token.
+
+    And a rate limit of the task's name.
+    """
 
     task: str
     run_id: str
@@ -113,6 +118,11 @@ REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
     "ScheduleService.DeleteScheduledRuns": lambda t: schedule_service_pb2.DeleteScheduledRunsRequest(
         run_ids=[t.scheduled_id]
     ),
+    "RateLimitService.PutRateLimit": lambda t: rate_limit_service_pb2.PutRateLimitRequest(
+        limit=rate_limit_pb2.RateLimitSetting(key=t.task, limit=1, window_ms=1_000)
+    ),
+    "RateLimitService.ListRateLimits": lambda _: rate_limit_service_pb2.ListRateLimitsRequest(),
+    "RateLimitService.DeleteRateLimit": lambda t: rate_limit_service_pb2.DeleteRateLimitRequest(key=t.task),
     "WorkerService.ListWorkers": lambda _: worker_service_pb2.ListWorkersRequest(),
     "WorkerService.GetWorker": lambda t: worker_service_pb2.GetWorkerRequest(worker_id=t.worker_id),
     "WorkerService.ListDispatchers": lambda _: worker_service_pb2.ListDispatchersRequest(),
@@ -124,7 +134,12 @@ REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
 }
 
 #: Stores something of the caller's own, whosever things it names.
-STORES_ITS_OWN: Final = {"WorkflowService.RegisterWorkflows", "WorkflowService.PauseQueues", "TokenService.CreateToken"}
+STORES_ITS_OWN: Final = {
+    "WorkflowService.RegisterWorkflows",
+    "WorkflowService.PauseQueues",
+    "RateLimitService.PutRateLimit",
+    "TokenService.CreateToken",
+}
 #: Answers with something new each time.
 ANSWERS_ANEW: Final = {*STORES_ITS_OWN, "SystemService.GetSystem"}
 
@@ -168,6 +183,7 @@ async def ours(shard: Shard, caller: AnyCaller) -> AsyncIterator[Things]:
     connection = caller.open("/windlass.v1.DispatchService/Connect", None, bearer(text))
     await connection.write(_hello(things))
     assert (await connection.read()).HasField("welcome")
+    await shard.rate_limits.put(OURS, things.task, 1, 1_000)
     delayed = submission(things.task, run_id=things.run_id, delay_ms=3_600_000)
     scheduled = submission(things.task, run_id=things.scheduled_id, run_at_ms=_FAR_MS)
     await caller.first(

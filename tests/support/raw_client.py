@@ -19,6 +19,7 @@ from windlass.v1 import (
     dispatch_service_pb2,
     dispatch_service_pb2_grpc,
     error_pb2,
+    rate_limit_service_pb2_grpc,
     run_pb2,
     run_service_pb2,
     run_service_pb2_grpc,
@@ -67,6 +68,7 @@ class Door:
     workflows: Any
     workers: Any
     schedules: Any
+    rate_limits: Any
     dispatch: Any
     health: Any
     reflection: Any
@@ -105,6 +107,7 @@ async def open_door(address: str, *further: tuple[str, int]) -> AsyncIterator[Do
             workflow_service_pb2_grpc.WorkflowServiceStub(channel),
             worker_service_pb2_grpc.WorkerServiceStub(channel),
             schedule_service_pb2_grpc.ScheduleServiceStub(channel),
+            rate_limit_service_pb2_grpc.RateLimitServiceStub(channel),
             dispatch_service_pb2_grpc.DispatchServiceStub(channel),
             health_pb2_grpc.HealthStub(channel),
             reflection_pb2_grpc.ServerReflectionStub(channel),

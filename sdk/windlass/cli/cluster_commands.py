@@ -1,14 +1,16 @@
-"""Owns the names, options and help of `windlass workflows` and `windlass queues`; what they do is elsewhere."""
+"""Owns the names, options and help of `windlass workflows`, `queues` and `rate-limits`; what they do is elsewhere."""
 
 from typing import Annotated, Final
 
 import typer
 
-from windlass.cli.completion import queue_names, task_names
+from windlass.cli.completion import queue_names, rate_limit_keys, task_names
 from windlass.cli.run_commands import AsJson
 
 workflows: Final = typer.Typer(help="Look at what is registered, pause it.", no_args_is_help=True)
 queues: Final = typer.Typer(help="Look at what waits where, pause it.", no_args_is_help=True)
+
+rate_limits: Final = typer.Typer(help="Limits on starts per time, by name.", no_args_is_help=True)
 
 WorkflowNames = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=task_names)]
 QueueNames = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=queue_names)]
@@ -70,3 +72,33 @@ def unpause_queues(names: QueueNames) -> None:
     from windlass.cli.gate_views import unpause_queues
 
     unpause_queues(names)
+
+
+@rate_limits.command("list")
+def list_rate_limits(*, as_json: AsJson = False) -> None:
+    """List the limits, and how much of each is used."""
+    from windlass.cli.gate_views import list_rate_limits
+
+    list_rate_limits(as_json=as_json)
+
+
+@rate_limits.command("put")
+def put_rate_limit(
+    key: Annotated[str, typer.Argument(help="Its name.", autocompletion=rate_limit_keys)],
+    limit: Annotated[int, typer.Argument(help="Units per window, from 1 up.")],
+    duration: Annotated[str, typer.Argument(help="Length of the window, as 1s, 1m, 1h, 30d.")] = "1m",
+) -> None:
+    """Make a limit, or replace the one of that name."""
+    from windlass.cli.gate_views import put_rate_limit
+
+    put_rate_limit(key, limit, duration)
+
+
+@rate_limits.command("delete")
+def delete_rate_limits(
+    keys: Annotated[list[str], typer.Argument(metavar="KEY...", autocompletion=rate_limit_keys)],
+) -> None:
+    """Delete limits; submits of tasks that name one are refused from then on."""
+    from windlass.cli.gate_views import delete_rate_limits
+
+    delete_rate_limits(keys)

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from windlass.cli.access_commands import certs, token
-from windlass.cli.cluster_commands import queues, workflows
+from windlass.cli.cluster_commands import queues, rate_limits, workflows
 from windlass.cli.completion import task_names
 from windlass.cli.run_commands import AsJson, dead_letter, runs
 from windlass.exceptions import WindlassError
@@ -31,6 +31,7 @@ app.add_typer(runs, name="runs", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(dead_letter, name="dead-letter", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(workflows, name="workflows", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(queues, name="queues", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(rate_limits, name="rate-limits", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(token, name="token", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(certs, name="certs", rich_help_panel=_SERVICES)
 

@@ -39,6 +39,11 @@ def queue_names(incomplete: str) -> list[tuple[str, str]]:
     return _ask(incomplete, lambda app: [(each.name, f"{each.queued_runs} queued") for each in app.queues.list()])
 
 
+def rate_limit_keys(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the limits that were put."""
+    return _ask(incomplete, lambda app: [(each.key, f"{each.limit} units") for each in app.rate_limits.list()])
+
+
 def _ask(incomplete: str, ask: Callable[[Windlass], list[tuple[str, str]]]) -> list[tuple[str, str]]:
     from windlass import Windlass, WindlassError
 

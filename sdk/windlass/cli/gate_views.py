@@ -1,14 +1,17 @@
-"""Owns what keeps runs waiting, as the command line shows and changes it: pauses."""
+"""Owns what keeps runs waiting, as the command line shows and changes it: pauses and rate limits."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from windlass import Windlass
-from windlass.cli.output import as_object, print_json, print_table
+from windlass import NotFound, Windlass
+from windlass.cli.output import as_object, length, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from windlass.rate_limits import RateLimitState
 
 
 def pause_workflows(names: Sequence[str]) -> None:
@@ -48,3 +51,41 @@ def unpause_queues(names: Sequence[str]) -> None:
     with Windlass() as app:
         app.queues.unpause(*names)
     print(f"going on: {', '.join(names)}")
+
+
+def list_rate_limits(*, as_json: bool) -> None:
+    """Print the limits, by name."""
+    with Windlass() as app:
+        found = app.rate_limits.list()
+    if as_json:
+        print_json([as_object(limit) for limit in found])
+        return
+    rows = ((each.key, f"{each.used} of {each.limit}", length(each.duration), _refill(each)) for each in found)
+    columns = ("key", "used", "per", "all there again in")
+    print_table(columns, rows, nothing="no rate limits; put one: windlass rate-limits put KEY LIMIT DURATION")
+
+
+def put_rate_limit(key: str, limit: int, duration: str) -> None:
+    """Make or replace a limit. Raises InvalidInput."""
+    with Windlass() as app:
+        app.rate_limits.put(key, limit, duration)
+    print(f"put: {key}, {limit} per {duration}")
+
+
+def delete_rate_limits(keys: Sequence[str]) -> None:
+    """Delete limits, all of them even where some are unknown; raises NotFound for those."""
+    unknown = []
+    with Windlass() as app:
+        for key in keys:
+            try:
+                app.rate_limits.delete(key)
+            except NotFound:
+                unknown.append(key)
+            else:
+                print(f"deleted: {key}")
+    if unknown:
+        raise NotFound(f"there is no rate limit {', '.join(unknown)}")
+
+
+def _refill(limit: RateLimitState) -> str:
+    return "" if limit.window_ends_at is None else length(limit.window_ends_at - datetime.now(UTC))

@@ -26,6 +26,7 @@ from windlass.transport.channel import call_metadata, open_channel
 from windlass.transport.io_thread import IoThread, check_may_block, io_thread
 from windlass.transport.ledger import Ledger
 from windlass.transport.rpc_status import from_rpc_error, unreachable
+from windlass.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 from windlass.v1.run_service_pb2 import SessionRequest, SessionResponse
 from windlass.v1.run_service_pb2_grpc import RunServiceStub
 from windlass.v1.token_service_pb2_grpc import TokenServiceStub
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from windlass.config import ClientConfig
     from windlass.transport.call import Pending
+    from windlass.v1.rate_limit_service_pb2_grpc import RateLimitServiceAsyncStub
     from windlass.v1.run_service_pb2_grpc import RunServiceAsyncStub
     from windlass.v1.token_service_pb2_grpc import TokenServiceAsyncStub
     from windlass.v1.worker_service_pb2_grpc import WorkerServiceAsyncStub
@@ -81,6 +83,7 @@ class Api:
         self.runs: Final[RunServiceAsyncStub] = RunServiceStub(channel)
         self.workflows: Final[WorkflowServiceAsyncStub] = WorkflowServiceStub(channel)
         self.workers: Final[WorkerServiceAsyncStub] = WorkerServiceStub(channel)
+        self.rate_limits: Final[RateLimitServiceAsyncStub] = RateLimitServiceStub(channel)
         self.tokens: Final[TokenServiceAsyncStub] = TokenServiceStub(channel)
 
 

@@ -8,6 +8,7 @@ import structlog
 from typing_extensions import override
 
 from windlass.v1 import (
+    rate_limit_service_pb2_grpc,
     run_service_pb2_grpc,
     schedule_service_pb2_grpc,
     system_service_pb2_grpc,
@@ -16,6 +17,7 @@ from windlass.v1 import (
     workflow_service_pb2_grpc,
 )
 from windlass_api.following import Following
+from windlass_api.rate_limits import RateLimitService
 from windlass_api.runs import RunService
 from windlass_api.schedules import ScheduleService
 from windlass_api.session import Bounds
@@ -46,6 +48,7 @@ class Api(Service):
         "windlass.v1.RunService",
         "windlass.v1.WorkflowService",
         "windlass.v1.ScheduleService",
+        "windlass.v1.RateLimitService",
         "windlass.v1.WorkerService",
         "windlass.v1.TokenService",
         "windlass.v1.SystemService",
@@ -78,6 +81,9 @@ class Api(Service):
         )
         schedule_service_pb2_grpc.add_ScheduleServiceServicer_to_server(
             ScheduleService(self.shard, self._definitions), server
+        )
+        rate_limit_service_pb2_grpc.add_RateLimitServiceServicer_to_server(
+            RateLimitService(self.shard.rate_limits), server
         )
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerService(self.shard), server)
         token_service_pb2_grpc.add_TokenServiceServicer_to_server(TokenService(self.shard.tokens), server)

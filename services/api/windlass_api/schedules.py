@@ -15,6 +15,7 @@ from windlass_core.domain.cron_spec import check_cron, check_cron_id
 from windlass_core.domain.errors import AlreadyExists, InvalidField, NotFound, StoreUnavailable, UnknownWorkflow
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
 from windlass_core.domain.names import check_run_id
+from windlass_core.named_limits import NamedLimits
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.portion import PORTION_BYTES
 from windlass_core.rpc.status import unary
@@ -50,6 +51,7 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
     def __init__(self, shard: Shard, definitions: DefinitionCache) -> None:
         self._shard = shard
         self._definitions = definitions
+        self._limits = NamedLimits(shard.rate_limits)
 
     @override
     @unary
@@ -191,7 +193,7 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
 
     async def _try(self, namespace: str, cron_id: str, spec: schedule_pb2.CronSpec) -> None:
         """Raises now what its ticks would come to nothing for."""
-        await submission_of(self._definitions, namespace, cron_id, spec, 0)
+        await submission_of(self._definitions, self._limits, namespace, cron_id, spec, 0)
 
     async def _cron(self, cron_id: str) -> StoredCron:
         (cron,) = await self._shard.crons.get(caller().namespace, [cron_id])

@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
 from windlass_core.definitions import DefinitionCache
@@ -24,6 +25,7 @@ from windlass_core.domain.names import flow_task
 from windlass_core.domain.phase import Phase
 from windlass_core.domain.placement import NO_HOME, Home
 from windlass_core.metrics import Metrics
+from windlass_core.named_limits import NamedLimits
 from windlass_core.pump import Backoff, Hold, Pump
 from windlass_core.randomness import mint_ids
 from windlass_core.rpc.status import to_detail
@@ -70,6 +72,7 @@ class Submits:
         self._shard = shard
         self._inc = inc
         self._definitions = definitions
+        self._limits = NamedLimits(shard.rate_limits)
         self._pump: Pump[_Ticket] = Pump(
             "submit", self._flush, count=lambda t: len(t.runs), size=lambda t: t.bytes, hold=hold
         )
@@ -143,7 +146,11 @@ class Submits:
                 )
             is_sticky = submission.spec.placement.sticky
             home = await self._home_of(ticket, submission.spec.parent_task_run_id) if is_sticky else NO_HOME
-            run = check_submission(submission, definition, namespace=ticket.namespace, wait=wait, path=path, home=home)
+            check = partial(
+                check_submission, submission, definition, namespace=ticket.namespace, wait=wait, path=path, home=home
+            )
+            names = definition.gates and definition.gates.named_limits
+            run = await self._limits.check_with(ticket.namespace, names, check) if names else check()
         except (InvalidField, StoreUnavailable) as error:
             return Outcome(run_id=submission.run_id, error=to_detail(error))
         ticket.runs.append(run)

@@ -1,11 +1,13 @@
 """Owns what the tick of a cron becomes: one run, under an id that follows from the two."""
 
 import hashlib
+from functools import partial
 
 from windlass.v1 import run_pb2, run_service_pb2, schedule_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import UnknownWorkflow
 from windlass_core.domain.names import mint_run_id
+from windlass_core.named_limits import NamedLimits
 from windlass_core.store.runs import Submission
 from windlass_core.submission import check_submission
 
@@ -17,7 +19,12 @@ def run_id_of(cron_id: str, tick_ms: int) -> str:
 
 
 async def submission_of(
-    definitions: DefinitionCache, namespace: str, cron_id: str, spec: schedule_pb2.CronSpec, tick_ms: int
+    definitions: DefinitionCache,
+    limits: NamedLimits,
+    namespace: str,
+    cron_id: str,
+    spec: schedule_pb2.CronSpec,
+    tick_ms: int,
 ) -> Submission:
     """The run of a tick, of the definition's current version.
 
@@ -40,4 +47,6 @@ async def submission_of(
         tick_ms=tick_ms,
     )
     submission = run_service_pb2.RunSubmission(run_id=run_id_of(cron_id, tick_ms), spec=run)
-    return check_submission(submission, definition, namespace=namespace, wait=False, path="run", by_cron=True)
+    check = partial(check_submission, submission, definition, namespace=namespace, wait=False, path="run", by_cron=True)
+    names = definition.gates and definition.gates.named_limits
+    return await limits.check_with(namespace, names, check) if names else check()

@@ -15,6 +15,7 @@ from windlass_core.domain.cron import next_tick
 from windlass_core.domain.due_ticks import decide_ticks
 from windlass_core.domain.errors import InvalidField
 from windlass_core.metrics import Metrics
+from windlass_core.named_limits import NamedLimits
 from windlass_core.store.crons import DueCron, Firing
 from windlass_core.store.shard import Shard
 
@@ -31,6 +32,7 @@ class CronFirer:
     def __init__(self, shard: Shard, definitions: DefinitionCache, metrics: Metrics) -> None:
         self._shard = shard
         self._definitions = definitions
+        self._limits = NamedLimits(shard.rate_limits)
         self._metrics = metrics
 
     async def fire_due(self) -> bool:
@@ -63,7 +65,7 @@ class CronFirer:
         runs, problem = [], ""
         try:
             runs = [
-                (tick, await submission_of(self._definitions, cron.namespace, cron.cron_id, spec, tick))
+                (tick, await submission_of(self._definitions, self._limits, cron.namespace, cron.cron_id, spec, tick))
                 for tick in due.ticks
             ]
         except InvalidField as error:

@@ -82,16 +82,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """All that runs of one definition have to pass."""
+    """All that runs of one definition have to pass. `named_limits` are those that somebody has to have put."""
 
     workflow: str
     permits: Sequence[KeyedPermits]
     rates: Sequence[Rate]
-
-    @property
-    def named_limits(self) -> list[str]:
-        """The limits that somebody has to have put."""
-        return [rate.name for rate in self.rates if isinstance(rate.name, str)]
+    named_limits: Sequence[str]
 
     def of_run(self, namespace: str, scope: Scope, limits: Mapping[str, int], field: str) -> list[Gate]:
         """The gates of one run. Raises InvalidField, and NotFound for a limit that `limits` lacks."""
@@ -124,13 +120,15 @@ def check_gates(message: workflow_pb2.WorkflowDefinition, field: str) -> Gates |
     ):
         if len(asked) > MAX_GATES_OF_A_KIND:
             raise InvalidField(f"{place}: expected at most {MAX_GATES_OF_A_KIND}, got {len(asked)}", place)
+    rates = _check_rates(task.rate_limits, f"{path}.rate_limits", message.name)
     return Gates(
         message.name,
         [
             *_check_permits(message.concurrency, "w", f"{field}.concurrency", message.name),
             *_check_permits(task.concurrency, "t", f"{path}.concurrency", message.name),
         ],
-        _check_rates(task.rate_limits, f"{path}.rate_limits", message.name),
+        rates,
+        [rate.name for rate in rates if isinstance(rate.name, str)],
     )
 
 
