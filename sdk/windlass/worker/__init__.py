@@ -5,6 +5,8 @@ stream      stays connected: reconnects for ever, timers, drain        (I/O thre
 connection  one stream to one dispatcher                               (I/O thread)
 session     what is held and what is to be said, without I/O           (I/O thread)
 runner      executes attempts                                          (user's loop, threads)
+invocation  calls a function inside what stands round it               (user's loop, threads)
+time_limits an attempt's timers; interruptible raises in a coroutine   (user's loop)
 """
 
 from windlass.worker.worker import Worker

@@ -40,6 +40,7 @@ _OURS: Final = frozenset(
         "windlass.batch_task",
         "windlass.task",
         "windlass.worker.batching",
+        "windlass.worker.invocation",
         "windlass.worker.runner",
         "windlass.worker.threads",
     }

@@ -12,18 +12,16 @@ import asyncio
 import logging
 import sys
 from contextvars import Context as ContextVars
-from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from windlass.context import current
-from windlass.exceptions import PayloadTooLarge, SoftTimeoutExceeded
-from windlass.middleware import wrap
-from windlass.resolution import call_on_loop, call_on_thread, hop_to
+from windlass.exceptions import PayloadTooLarge
 from windlass.worker.attempt import Attempt
 from windlass.worker.capture import begin_capture, end_capture
 from windlass.worker.failure import failure_of, timed_out, traceback_of, unknown_task
 from windlass.worker.interruptible import Interruptible
+from windlass.worker.invocation import Invocations
 from windlass.worker.outcome import Completion, FailedAttempt
 from windlass.worker.surroundings import Surroundings
 from windlass.worker.threads import PoolThread, TaskInterrupted, ThreadPool
@@ -32,13 +30,10 @@ from windlass.worker.time_limits import TimeLimits
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from windlass.dependency import Injection, Plan
     from windlass.task import Task
     from windlass.v1 import dispatch_pb2, run_pb2
     from windlass.worker.attempt import Reports
     from windlass.worker.outcome import Outcome
-
-T = TypeVar("T")
 
 _log = logging.getLogger("windlass.worker")
 
@@ -78,6 +73,7 @@ class Runner:
         self._stopping: set[asyncio.Task[None]] = set()
         self._outcomes: list[Outcome] = []
         self._threads = ThreadPool(slots, self._run_in_thread)
+        self._invocations = Invocations(loop, surroundings, self._threads.submit, self._hand_over)
         self.max_payload = DEFAULT_MAX_PAYLOAD
         if surroundings.capture_logs:
             begin_capture(worker_id)
@@ -177,61 +173,18 @@ class Runner:
         task = attempt.task
         try:
             if self._surroundings.middleware:
-                output = await self._run_inside_middleware(attempt)
+                output = await self._invocations.inside_middleware(attempt)
             elif task.injection is None:
                 value = await task.prepare(attempt.input_json, attempt.context)()
                 output = task.encode_output(value)
             else:
-                output = await self._inject_on_loop(attempt, task.injection)
+                output = await self._invocations.with_dependencies(attempt, task.injection)
         except BaseException as error:  # noqa: BLE001 - a task's SystemExit is its failure, not ours
             outcome = self._raised(attempt, error)
         else:
             outcome = self._returned(attempt, output)
         if outcome is not None:
             self._report(outcome)
-
-    async def _run_inside_middleware(self, attempt: Attempt) -> bytes:
-        task = attempt.task
-
-        async def innermost() -> Any:
-            if not task.is_async:
-                return await self._answer_from_thread(attempt)
-            if task.injection is None:
-                return await task.prepare(attempt.input_json, attempt.context)()
-            value, call = task.prepare_injected(attempt.input_json, attempt.context)
-
-            async def call_and_check(injected: Mapping[str, Any]) -> Any:
-                return task.check_output(await call(injected))
-
-            return await call_on_loop(self._plan(task.injection), attempt.context, value, call_and_check)
-
-        return task.encode_output(await wrap(self._surroundings.middleware, attempt.context, innermost)())
-
-    async def _answer_from_thread(self, attempt: Attempt) -> Any:
-        answer: asyncio.Future[tuple[Any, BaseException | None]] = self._loop.create_future()
-        attempt.answer = partial(copy_context().run, self._answer, attempt, answer)
-        self._threads.submit(attempt)
-        try:
-            value, error = await answer
-        except asyncio.CancelledError:
-            attempt.interrupt()
-            raise
-        if error is not None:
-            raise error
-        return value
-
-    def _plan(self, injection: Injection) -> Plan:
-        return injection.plan(self._surroundings.overrides)
-
-    async def _inject_on_loop(self, attempt: Attempt, injection: Injection) -> bytes:
-        task = attempt.task
-        value, call = task.prepare_injected(attempt.input_json, attempt.context)
-
-        async def call_and_write(injected: Mapping[str, Any]) -> bytes:
-            # While the dependencies are open: they can still roll back, and what loads lazily still loads.
-            return task.encode_output(await call(injected))
-
-        return await call_on_loop(self._plan(injection), attempt.context, value, call_and_write)
 
     def _report(self, outcome: Outcome) -> None:
         """Hand over with all that ends in this turn of the loop."""
@@ -317,49 +270,13 @@ class Runner:
     def _run(self, attempt: Attempt) -> None:
         current.set(attempt.context)
         try:
-            output = self._call_on_thread(attempt, attempt.task.encode_output)
+            output = self._invocations.on_thread(attempt, attempt.task.encode_output)
         except BaseException as error:  # noqa: BLE001 - a task's SystemExit is its failure, not ours
             outcome = self._raised(attempt, error)
         else:
             outcome = self._returned(attempt, output)
         if outcome is not None:
             self._reports.finished([outcome])
-
-    def _answer(self, attempt: Attempt, answer: asyncio.Future[tuple[Any, BaseException | None]]) -> None:
-        if answer.done():
-            return
-        task, value, error = attempt.task, None, None
-        try:
-            value = self._call_on_thread(attempt, task.check_output if task.injection else _as_it_is)
-        except BaseException as raised:  # noqa: BLE001 - raised again on the loop
-            error = raised
-        self._hand_over(_deliver, answer, value, error)
-
-    def _call_on_thread(self, attempt: Attempt, write: Callable[[Any], T]) -> T:
-        if not attempt.soft_timeout_ms:
-            return self._call(attempt, write)
-        assert attempt.thread is not None and attempt.limits is not None  # noqa: S101, PT018 - this is it
-        limits = attempt.limits
-
-        def call() -> T:
-            if limits.is_told:  # before there was a thread to be told
-                raise SoftTimeoutExceeded
-            return self._call(attempt, write)
-
-        return attempt.thread.listening(call)
-
-    def _call(self, attempt: Attempt, write: Callable[[Any], T]) -> T:
-        task = attempt.task
-        if task.injection is None:
-            return write(task.prepare(attempt.input_json, attempt.context)())
-        value, call = task.prepare_injected(attempt.input_json, attempt.context)
-        return call_on_thread(
-            self._plan(task.injection),
-            attempt.context,
-            value,
-            lambda injected: write(call(injected)),
-            hop_to(self._loop, attempt.waits_for),
-        )
 
     def _claim(self, attempt: Attempt) -> bool:
         """Take the right to say what became of the attempt; the second to ask is told no."""
@@ -412,15 +329,6 @@ class Runner:
                 failure.message.partition("\n")[0],
             )
         return FailedAttempt(attempt.lease_id, attempt.run_id, failure)
-
-
-def _as_it_is(value: T) -> T:
-    return value
-
-
-def _deliver(answer: asyncio.Future[tuple[Any, BaseException | None]], value: Any, error: BaseException | None) -> None:
-    if not answer.done():
-        answer.set_result((value, error))
 
 
 def _start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

@@ -6,6 +6,7 @@ What telling and stopping mean is the runner's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,5 +73,7 @@ class TimeLimits:
     def _on_loop(self, call: Callable[..., None], *args: float) -> None:
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - None on a thread, no exception
             call(*args)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call, *args)
+        else:
+            # The loop of a process that is ending has no timers any more.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call, *args)
