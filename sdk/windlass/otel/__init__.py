@@ -12,6 +12,7 @@ names an OTLP endpoint. Nothing of OpenTelemetry is imported by anything but thi
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -36,17 +37,21 @@ def instrument(app: Windlass, tracer_provider: trace.TracerProvider | None = Non
     service is `OTEL_SERVICE_NAME`, its sampler `OTEL_TRACES_SAMPLER`. Log records made while an
     attempt executes carry `trace_id` and `span_id`. Call it before the app is used.
     """
-    provider = tracer_provider or _provider_of_the_program()
-    app.instrumented_by(_Traces(Spans(provider)))
+    app.instrumented_by(_Traces(tracer_provider))
     correlate_log_records()
 
 
 class _Traces:
     """See windlass.instrumentation.Instrumentation."""
 
-    def __init__(self, spans: Spans) -> None:
-        """Begin spans so."""
-        self._spans = spans
+    def __init__(self, provider: trace.TracerProvider | None) -> None:
+        """Have spans made by this provider, else by the program's."""
+        self._provider = provider
+
+    @cached_property
+    def _spans(self) -> Spans:
+        """Made at the first use, which is in the process that uses it: an exporter does not survive a fork."""
+        return Spans(self._provider or _provider_of_the_program())
 
     def caller(self, *arguments: Any) -> TracedCaller:
         """Make a caller that traces."""

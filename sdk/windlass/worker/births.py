@@ -27,9 +27,9 @@ class Births:
         # Of those whose end was heard of before whoever waits for their birth got round to it.
         self._ended_early: dict[int, int] = {}
 
-    def open(self) -> None:
-        """Begin to listen."""
-        self._nursery.open(self._on_ended, self._on_lost)
+    async def open(self) -> None:
+        """Begin. Raises NurseryLost."""
+        await self._nursery.open(self._on_ended, self._on_lost)
 
     async def child(self, user: ChildUser, *, solo: bool) -> ChildProcess:
         """Have one born. Raises NurseryLost."""

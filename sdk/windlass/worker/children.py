@@ -108,7 +108,11 @@ class Children:
             LifespanFailed: one of them will not be.
 
         """
-        self._births.open()
+        try:
+            await self._births.open()
+        except NurseryLost as error:
+            self._births.close()
+            raise LifespanFailed(f"the worker does not start: {error}") from None
         self._fill()
         if self._limits.memory:
             self._do(self._watch_memory())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import warnings
 from collections import deque
@@ -18,20 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from windlass.worker.crew import Crew
+    from windlass.worker.crew_name import CrewName
 
 
 class NurseryLost(Exception):
     """The nursery has ended, whyever: there will be no more children."""
 
 
+_ENDED: Final = "the process that children are forked from has ended"
+
+
 class NurseryProcess:
     """One running nursery."""
 
-    def __init__(self, pid: int, control: socket.socket) -> None:
-        """Take one that has been started. `open` begins to listen."""
-        self.pid: Final = pid
+    def __init__(self, name: CrewName | None = None, pid: int = 0, control: socket.socket | None = None) -> None:
+        """Take one that has been forked, or prepare one that imports `name`. `open` begins."""
+        self._name = name
+        self._pid = pid
         self._control = control
-        self._control.setblocking(False)
+        self._started: subprocess.Popen[bytes] | None = None
         self._heard = b""
         self._births: deque[asyncio.Future[int]] = deque()
         self._on_ended: Callable[[int, int], None] | None = None
@@ -56,13 +61,47 @@ class NurseryProcess:
             finally:  # whatever happens: the program behind start() is the supervisor's
                 os._exit(1)
         theirs.close()
-        return cls(pid, ours)
+        return cls(pid=pid, control=ours)
 
-    def open(self, on_ended: Callable[[int, int], None], on_lost: Callable[[], None]) -> None:
-        """Listen: `on_ended` is told of a child's id and status, `on_lost` of the nursery's own end."""
+    async def open(self, on_ended: Callable[[int, int], None], on_lost: Callable[[], None]) -> None:
+        """Listen: `on_ended` is told of a child's id and status, `on_lost` of the nursery's own end.
+
+        Raises:
+            NurseryLost: it could not import what it is named.
+
+        """
+        if self._name is not None:
+            self._control = self._start()
+            await self._introduce(self._control, self._name)
+        assert self._control is not None  # noqa: S101 - of one that was forked
+        self._control.setblocking(False)
         self._on_ended = on_ended
         self._on_lost = on_lost
         asyncio.get_running_loop().add_reader(self._control, self._on_news)
+
+    def _start(self) -> socket.socket:
+        """Start a program, on the I/O thread: the kernel ends a child with its parent's thread."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            command = [sys.executable, "-m", "windlass.worker.named_nursery", str(theirs.fileno()), str(os.getpid())]
+            self._started = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
+        self._pid = self._started.pid
+        return ours
+
+    async def _introduce(self, control: socket.socket, name: CrewName) -> None:
+        loop = asyncio.get_running_loop()
+        order = name.to_json()
+        await loop.sock_sendall(control, nursery.SIZE.pack(len(order)) + order)
+        answer = b""
+        size = nursery.SIZE.size
+        while len(answer) < size or len(answer) < size + nursery.SIZE.unpack_from(answer)[0]:
+            data = await loop.sock_recv(control, 64 * 1024)
+            if not data:
+                raise NurseryLost(f"the process that was to import {name.app} has ended")
+            answer += data
+        if why := answer[size:].decode():
+            raise NurseryLost(why)
 
     async def child(self) -> tuple[int, socket.socket]:
         """Have a child forked.
@@ -74,6 +113,8 @@ class NurseryProcess:
             NurseryLost: there is no nursery any more.
 
         """
+        if self._control is None:
+            raise NurseryLost(_ENDED)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         born: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -91,16 +132,15 @@ class NurseryProcess:
 
     def close(self) -> None:
         """End it, and with it every child that is left. Repeatable."""
-        if self._control.fileno() < 0:
+        if self._control is None:
             return
         self._forget()
-        with contextlib.suppress(ProcessLookupError):
-            # It ends by itself once the pipe is closed, unless it is stopped.
-            os.kill(self.pid, signal.SIGCONT)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        # It ends by itself once the pipe is closed, unless it is stopped.
+        os.kill(self._pid, signal.SIGCONT)
+        self._reap()
 
     def _on_news(self) -> None:
+        assert self._control is not None  # noqa: S101 - what there is news of
         try:
             data = self._control.recv(64 * 1024)
         except BlockingIOError:
@@ -109,6 +149,7 @@ class NurseryProcess:
             data = b""
         if not data:
             self._forget()
+            self._reap()
             if self._on_lost is not None:
                 self._on_lost()
             return
@@ -124,11 +165,20 @@ class NurseryProcess:
             elif self._on_ended is not None:
                 self._on_ended(pid, status)
 
+    def _reap(self) -> None:
+        if self._started is not None:
+            self._started.wait()
+        else:
+            os.waitpid(self._pid, 0)
+
     def _forget(self) -> None:
+        if self._control is None:
+            return
         if self._on_ended is not None:
             asyncio.get_running_loop().remove_reader(self._control)
         self._control.close()
+        self._control = None
         while self._births:
             born = self._births.popleft()
             if not born.done():
-                born.set_exception(NurseryLost("the process that children are forked from has ended"))
+                born.set_exception(NurseryLost(_ENDED))

@@ -24,8 +24,10 @@ from windlass.v1 import dispatch_pb2
 from windlass.worker.child_limits import read_limits
 from windlass.worker.children import Children
 from windlass.worker.crew import Crew
+from windlass.worker.crew_name import has_name, name_of
 from windlass.worker.execution import Execution
 from windlass.worker.lifespan import check_lifespan
+from windlass.worker.log_lines import show_log_lines
 from windlass.worker.loop import CLEAN_UP_SECONDS, close_loop
 from windlass.worker.nursery_process import NurseryProcess
 from windlass.worker.runner import DEFAULT_MAX_PAYLOAD
@@ -144,9 +146,9 @@ class Worker:
 
         """
         check_may_block("worker.start", "worker.aio_start")
-        _show_log_lines(self._app.config.log_level)
+        show_log_lines(self._app.config.log_level)
         crew = self._crew()
-        nursery = self._fork_nursery(crew)
+        nursery = self._nursery_at_start(crew)
         loop = new_loop()
         with taken_signals(self._on_first_signal):
             try:
@@ -166,9 +168,7 @@ class Worker:
 
         """
         crew = self._crew()
-        if self._processes or crew.alone:
-            raise InvalidConfig("children need start()")
-        await self._begin(crew, None)
+        await self._begin(crew, NurseryProcess(name_of(crew)) if self._processes or crew.alone else None)
 
     async def aio_wait(self) -> None:
         """Wait until the worker has ended.
@@ -214,19 +214,18 @@ class Worker:
         await self._begin(crew, nursery)
         await self.aio_wait()
 
-    def _fork_nursery(self, crew: Crew) -> NurseryProcess | None:
-        """Fork what children are forked from, while this process can be forked."""
-        can = threading.current_thread() is threading.main_thread() and not is_connected()
+    def _nursery_at_start(self, crew: Crew) -> NurseryProcess | None:
+        """Fork what children are forked from while this process can be forked; else have it imported by name."""
+        on_main_thread = threading.current_thread() is threading.main_thread()
         if self._processes is None:
-            self._processes = int(can)
+            self._processes = int(on_main_thread and (not is_connected() or has_name(crew)))
+            if on_main_thread and not self._processes:
+                _log.warning("no child processes: this process is connected already, and its app is no global")
         if not self._processes and not crew.alone:
             return None
-        if not can:
-            raise InvalidConfig(
-                "children are forked from the process that calls worker.start(), and this one can't be: call start() "
-                "on the main thread, and before anything is sent to the engine; or leave processes= out"
-            )
-        return NurseryProcess.fork(crew)
+        if on_main_thread and not is_connected():
+            return NurseryProcess.fork(crew)
+        return NurseryProcess(name_of(crew))
 
     async def _begin(self, crew: Crew, nursery: NurseryProcess | None) -> None:
         if self._stream is not None:
@@ -342,14 +341,3 @@ def _sdk_version() -> str:
         return version("windlass")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _show_log_lines(level: str) -> None:
-    """Print the worker's lines unless the program has set up logging itself."""
-    logger = logging.getLogger("windlass")
-    if logger.hasHandlers():
-        return
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s  %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(level)

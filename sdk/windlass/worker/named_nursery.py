@@ -1,0 +1,42 @@
+"""The program of a nursery that imports its crew: `python -m windlass.worker.named_nursery DESCRIPTOR SUPERVISOR`."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import traceback
+
+from windlass.worker import nursery
+from windlass.worker.crew_name import CrewName
+from windlass.worker.log_lines import show_log_lines
+
+
+def main(descriptor: int, supervisor: int) -> None:
+    """Import what the supervisor names, say whether that went well, and serve."""
+    nursery.end_with(supervisor)
+    control = socket.socket(fileno=descriptor)
+    name = CrewName.from_json(_read(control))
+    try:
+        crew = name.find()
+    except BaseException as error:  # noqa: BLE001 - the user's module may raise anything
+        traceback.print_exc()
+        _write(control, f"importing {name.app} in a process for its tasks failed: {type(error).__name__}: {error}")
+        return
+    show_log_lines(crew.app.config.log_level)
+    _write(control, "")
+    nursery.serve(control, crew, supervisor)
+
+
+def _read(control: socket.socket) -> bytes:
+    with control.makefile("rb") as file:
+        size = nursery.SIZE.unpack(file.read(nursery.SIZE.size))[0]
+        return file.read(size)
+
+
+def _write(control: socket.socket, text: str) -> None:
+    body = text.encode("utf-8", "backslashreplace")
+    control.sendall(nursery.SIZE.pack(len(body)) + body)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
