@@ -115,6 +115,13 @@ def worker(
     *,
     reload: Annotated[bool, typer.Option("--reload", help="Restart on each change below here.")] = False,
     slots: Slots = 100,
+    processes: Annotated[
+        int | None, typer.Option(min=0, max=1000, help="Child processes that execute; 0: none. [default: 1]")
+    ] = None,
+    max_tasks_per_child: Annotated[int | None, typer.Option(min=1, help="Replace a child after so many.")] = None,
+    max_memory_per_child: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Replace a child that has more, as 500MB.")
+    ] = None,
     queues: Annotated[str, typer.Option(help="Only these, a,b. [default: all]")] = "",
     name: Annotated[str, typer.Option(help="For people. [default: the module's name]")] = "",
     grace: Annotated[
@@ -126,7 +133,17 @@ def worker(
     from windlass.cli.worker_process import WorkerProcess, reference_of
 
     reference, dev = reference_of(words or [])
-    WorkerProcess(reference=reference, reload=reload or dev, slots=slots, queues=queues, name=name, grace=grace).run()
+    WorkerProcess(
+        reference=reference,
+        reload=reload or dev,
+        slots=slots,
+        queues=queues,
+        name=name,
+        grace=grace,
+        processes=processes,
+        max_tasks_per_child=max_tasks_per_child,
+        max_memory_per_child=max_memory_per_child,
+    ).run()
 
 
 @app.command("run", rich_help_panel=_RUN_BY_HAND)

@@ -27,6 +27,9 @@ class WorkerProcess:
     queues: str
     name: str
     grace: float | None
+    processes: int | None
+    max_tasks_per_child: int | None
+    max_memory_per_child: str | None
 
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C."""
@@ -51,13 +54,26 @@ class WorkerProcess:
             slots=self.slots,
             queues=[queue for word in self.queues.split(",") if (queue := word.strip())],
             drain_grace=grace,
+            processes=self.processes,
+            max_tasks_per_child=self.max_tasks_per_child,
+            max_memory_per_child=self.max_memory_per_child,
         ).start()
 
     def _run_reloading(self) -> None:
         from windlass.cli.reloading_worker import RELOAD_GRACE, ReloadingWorker
         from windlass.cli.stop_signal import stop_event
 
-        arguments = [str(self.reference), "--slots", str(self.slots), "--queues", self.queues, "--name", self.name]
+        options = {
+            "slots": self.slots,
+            "queues": self.queues,
+            "name": self.name,
+            "processes": self.processes,
+            "max-tasks-per-child": self.max_tasks_per_child,
+            "max-memory-per-child": self.max_memory_per_child,
+        }
+        arguments = [str(self.reference)]
+        for option, value in options.items():
+            arguments += [] if value is None else [f"--{option}", str(value)]
         with stop_event() as stop:
             ReloadingWorker(arguments, Path.cwd(), RELOAD_GRACE if self.grace is None else self.grace).run(stop)
 
