@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from pydantic import BaseModel
+from typing_extensions import override
 
 from tests.support.attempts import Attempts
 from tests.support.fake_dispatcher import fake_dispatcher
@@ -266,6 +267,29 @@ async def test_a_run_cancelled_before_its_batch_is_taken_out(app: Windlass, how:
     more = _start(attempts, 3, 4)
     assert await _outputs(attempts, [in_grace, *more]) == ["CancelledError", 6, 8]
     assert calls.inputs == [[3, 4]]
+
+
+async def test_inputs_are_never_compared(app: Windlass) -> None:
+    """Some have no answer to whether they are equal."""
+
+    class Vector(BaseModel):
+        x: int
+        __hash__ = None  # type: ignore[assignment] # as Python has it for what defines __eq__
+
+        @override
+        def __eq__(self, other: object) -> bool:
+            raise TypeError("ambiguous")
+
+    @app.batch_task(batch_max_size=3, batch_max_interval="1h")
+    async def add(vectors: list[Vector]) -> list[int]:
+        return [vector.x for vector in vectors]
+
+    attempts = Attempts(app)
+    works = [attempts.start("add", b'{"x": 1}') for _ in range(2)]
+    attempts.runner.cancel([works[1].lease_id], "enough", 0)
+    assert await _outputs(attempts, works[1:]) == ["CancelledError"]
+    works += [attempts.start("add", b'{"x": 2}') for _ in range(2)]
+    assert await _outputs(attempts, [works[0], *works[2:]]) == [1, 2, 2]
 
 
 @both

@@ -114,8 +114,7 @@ class _Batch:
     def leave(self, item: _Item) -> None:
         """Do without a run that waits no more; a call that nobody waits for is stopped."""
         if self._task is None:
-            if item in self.items:
-                self.items.remove(item)
+            self.items = [each for each in self.items if each is not item]
         elif all(each.answer.done() for each in self.items):
             self._task.cancel()
 
