@@ -33,6 +33,10 @@ FENCES: Final[dict[str, Fence]] = {
         script: [("return max_runs(gate[2]) - call('ZCARD', K.permits(gate[2])) end", "return max_runs(gate[2]) end")]
         for script in ("assign", "run_submit", "run_complete")
     },
+    "units that are used are used": {
+        script: [("return units, tonumber(used), ends end", "return units, 0, ends end")]
+        for script in ("assign", "run_submit", "run_complete")
+    },
     "a lost run keeps its permits": {
         "sessions_reap": [("gather_permits(run, gates, true)", "gather_permits(run, gates, false)")]
     },

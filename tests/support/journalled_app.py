@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from windlass import ConcurrencyExpression, Context, RetryPolicy, Windlass
+from windlass import ConcurrencyExpression, Context, RateLimit, RetryPolicy, Windlass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 2
 PERMITS_PER_KEY = 2
+STARTS_PER_SECOND = 40
 #: Long enough that a retry needs a timer, and with it a scheduler.
 RETRY = RetryPolicy(max_attempts=MAX_ATTEMPTS, initial_interval=0.3, jitter=False)
 
@@ -69,7 +70,15 @@ class JournalledApp:
             journal.end(nonce)
             return Done(nonce=nonce)
 
+        @app.task(rate_limits=[RateLimit(dynamic_key="'journalled'", limit=STARTS_PER_SECOND, duration="1s")])
+        async def limited(input: Work, ctx: Context) -> Done:
+            assert journal is not None
+            nonce = journal.begin(ctx)
+            journal.end(nonce)
+            return Done(nonce=nonce)
+
         self.work = work
+        self.limited = limited
         self.keyed = keyed
         self.held = held
 
