@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from windlass.config import ClientConfig as ClientConfig
     from windlass.config import UnknownSettingWarning as UnknownSettingWarning
     from windlass.context import Context as Context
+    from windlass.cron import Cron as Cron
+    from windlass.crons import CronInfo as CronInfo
     from windlass.dependency import Depends as Depends
     from windlass.empty_model import EmptyModel as EmptyModel
     from windlass.exceptions import AlreadyExists as AlreadyExists
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from windlass.run import RunState as RunState
     from windlass.run import WorkerInfo as WorkerInfo
     from windlass.run import Workflow as Workflow
+    from windlass.scheduled import ScheduledRun as ScheduledRun
     from windlass.status import RunStatus as RunStatus
     from windlass.task import Task as Task
     from windlass.tokens import NewToken as NewToken
@@ -90,6 +93,8 @@ _HOMES = {
     "ConcurrencyLimitStrategy": "concurrency",
     "Context": "context",
     "CallNext": "middleware",
+    "Cron": "cron",
+    "CronInfo": "crons",
     "Depends": "dependency",
     "DesiredWorkerLabel": "placement",
     "EmptyModel": "empty_model",
@@ -109,6 +114,7 @@ _HOMES = {
     "RunState": "run",
     "RunStatus": "status",
     "StickyStrategy": "placement",
+    "ScheduledRun": "scheduled",
     "Task": "task",
     "TaskRunRef": "refs",
     "Token": "tokens",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Unpack, cast, overload
 
 from typing_extensions import TypeVar
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from windlass.batch import KeyedRun
     from windlass.client import Windlass
     from windlass.context import Context
+    from windlass.crons import CronInfo, CronOptions
     from windlass.duration import Duration
     from windlass.resolution import Hop
     from windlass.signature import ModelForm, PlainForm
@@ -148,6 +149,32 @@ class CallableTask(Task, Generic[OutT]):
         if wait_for_result:
             return await caller.aio_run_many(items, return_exceptions=return_exceptions)
         return self._refs(await caller.aio_submit_many(items, return_exceptions=return_exceptions))
+
+    def create_cron(
+        self, cron_name: str, expression: str, input: Any = None, timezone: str = "UTC", **how: Unpack[CronOptions]
+    ) -> CronInfo:
+        """Have it run again and again from now on. The same again gives the cron that is there.
+
+        Args:
+            cron_name: unique among the task's crons that were made by call.
+            expression: five fields (minute hour day month weekday), six (second first), or an alias.
+            input: of each run: the input, or a plain function's arguments as a list or a dict. May be left
+                out where every field has a default.
+            timezone: an IANA zone.
+            how: see `CronOptions`.
+
+        Raises:
+            InvalidInput: names what is wrong; nothing was stored.
+            AlreadyExists: the name belongs to a cron with another content.
+
+        """
+        return self._app.cron.create(self.name, cron_name, expression, input, timezone, **how)
+
+    async def aio_create_cron(
+        self, cron_name: str, expression: str, input: Any = None, timezone: str = "UTC", **how: Unpack[CronOptions]
+    ) -> CronInfo:
+        """Do as `create_cron`, on the loop."""
+        return await self._app.cron.aio_create(self.name, cron_name, expression, input, timezone, **how)
 
     def _caller(self, options: RunOptions | SubmitOptions | None = None) -> Caller:
         caller = self._plain_caller

@@ -6,11 +6,12 @@ Connections are the session's; what an input looks like is the task's.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from windlass.batch import open_batch
 from windlass.context import current
+from windlass.cron import moment_ms
 from windlass.duration import Duration, to_kept_milliseconds, to_milliseconds
 from windlass.exceptions import InvalidInput, WindlassError
 from windlass.idempotency import Idempotency, read_idempotency
@@ -25,6 +26,7 @@ from windlass.waiting import aio_wait_for, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
     from windlass.batch import KeyedRun
     from windlass.retry import RetryPolicy
@@ -168,6 +170,13 @@ class Caller:
     def with_request(self, request: Request) -> Caller:
         """Give the same with other options."""
         return Caller(self._session, self._name, self._definition, self._decode, request)
+
+    def at(self, run_at: datetime) -> Caller:
+        """Give the same for runs that are to start at a time. Raises InvalidInput for one without a zone."""
+        if "delay_ms" in self._request.fields:
+            raise InvalidInput("delay: run_at= says when it starts: leave one of the two out", field="delay")
+        fields = {**self._request.fields, "run_at_ms": moment_ms(run_at, "run_at")}
+        return self.with_request(replace(self._request, fields=fields))
 
     def submission(self, payload: bytes) -> run_service_pb2.RunSubmission:
         """Write one run. Raises PayloadTooLarge."""

@@ -15,6 +15,7 @@ from windlass.batch import Batch
 from windlass.batch_decorator import BatchTaskDecorator
 from windlass.calling import Caller, RunOptions, read_options
 from windlass.config import ClientConfig
+from windlass.crons import CronsClient
 from windlass.dead_letter import DeadLetterClient
 from windlass.decorator import TaskDecorator
 from windlass.exceptions import DuplicateTask, InvalidInput
@@ -25,6 +26,7 @@ from windlass.payload import write_any
 from windlass.queues import QueuesClient
 from windlass.rate_limits import RateLimitsClient
 from windlass.runs import RunsClient
+from windlass.scheduled import ScheduledClient
 from windlass.task import Task
 from windlass.tokens import TokensClient
 from windlass.workers import WorkersClient
@@ -142,6 +144,16 @@ class Windlass:
     def workers(self) -> WorkersClient:
         """Who is connected."""
         return WorkersClient(self._session)
+
+    @cached_property
+    def cron(self) -> CronsClient:
+        """What runs again and again."""
+        return CronsClient(self._session, self._written)
+
+    @cached_property
+    def scheduled(self) -> ScheduledClient:
+        """Runs that are still to come."""
+        return ScheduledClient(self, self._session)
 
     @cached_property
     def tokens(self) -> TokensClient:
@@ -330,13 +342,16 @@ class Windlass:
         return make(self._session, name, definition, decode)
 
     def _by_name(self, name: str, value: Any, options: RunOptions) -> tuple[Caller, bytes]:
+        definition, payload = self._written(name, value)
+        return self._caller(name, definition, from_json).with_request(read_options(**options)), payload
+
+    def _written(self, name: str, value: Any) -> tuple[workflow_pb2.WorkflowDefinition | None, bytes]:
+        """Write an input by what this process knows of the task, whose definition it gives where it has one."""
         task = self._tasks.get(name)
-        caller = self._caller(name, task.definition() if task is not None else None, from_json)
         given = {} if value is None else value
         if task is not None:
-            payload = task.form.input.write_value(given)
-        else:
-            payload = write_any(given, f"input of {name!r}")
-            if payload[:1] not in b"[{":
-                raise InvalidInput(f"input of {name!r}: a dict, or a list of positional arguments, was expected")
-        return caller.with_request(read_options(**options)), payload
+            return task.definition(), task.form.input.write_value(given)
+        payload = write_any(given, f"input of {name!r}")
+        if payload[:1] not in b"[{":
+            raise InvalidInput(f"input of {name!r}: a dict, or a list of positional arguments, was expected")
+        return None, payload

@@ -19,6 +19,7 @@ from typing import (
 )
 
 from windlass.concurrency import Concurrency, read_concurrency
+from windlass.cron import Cron, read_crons
 from windlass.exceptions import InvalidTask
 from windlass.model_task import ModelTask
 from windlass.parameters import where
@@ -64,6 +65,8 @@ class TaskOptions(TypedDict, total=False):
     retry_on: only these exception types, and those that derive from them, are retried.
     no_retry_on: these, and those that derive from them, are not.
     retry: the same as one object; not together with the five above and retries.
+    on_crons: runs it again and again: cron expressions in UTC, or `Cron`s; see there.
+    cron_input: the input of crons that have none of their own.
     retry_budget: bounds the retries of all its runs together.
     execution_timeout: longest time for one attempt, as a duration. Unless given: none.
     soft_timeout: SoftTimeoutExceeded is raised in the task after this long, shorter than the execution timeout.
@@ -94,6 +97,8 @@ class TaskOptions(TypedDict, total=False):
     retry_on: ErrorTypes
     no_retry_on: ErrorTypes
     retry: RetryPolicy | None
+    on_crons: Iterable[str | Cron]
+    cron_input: Any
     retry_budget: RetryBudget | None
     execution_timeout: Duration | None
     soft_timeout: Duration | None
@@ -238,6 +243,8 @@ def settings_of(
     retry_on: ErrorTypes = (),
     no_retry_on: ErrorTypes = (),
     retry: RetryPolicy | None = None,
+    on_crons: Iterable[str | Cron] = (),
+    cron_input: Any = None,
     retry_budget: RetryBudget | None = None,
     execution_timeout: Duration | None = None,
     soft_timeout: Duration | None = None,
@@ -277,6 +284,7 @@ def settings_of(
                 retry_on=retry_on,
                 no_retry_on=no_retry_on,
             )
+            crons = read_crons(on_crons, cron_input)
             keys = read_concurrency(concurrency)
             limits = read_rate_limits(rate_limits)
             labels = read_desired_labels(desired_worker_labels)
@@ -291,6 +299,7 @@ def settings_of(
             default_priority=default_priority,
             default_additional_metadata=default_additional_metadata,
             retry=policy,
+            crons=crons,
             retry_budget=retry_budget,
             execution_timeout=execution_timeout,
             soft_timeout=soft_timeout,

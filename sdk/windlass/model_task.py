@@ -13,6 +13,7 @@ from windlass.payload import Codec, write_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from windlass.client import Windlass
     from windlass.refs import TaskRunRef
@@ -116,6 +117,27 @@ class ModelTask(CallableTask[OutT], Generic[InT, OutT, RetT]):
         """Do as `delay`, on the loop."""
         return self._ref(await self._caller(options).aio_submit(self._write(input)))
 
+    def schedule(self, run_at: datetime, input: InT = NOTHING, **options: Unpack[SubmitOptions]) -> TaskRunRef[OutT]:
+        """Submit it for a time; returns when the engine has it.
+
+        Args:
+            run_at: not before this time, of any time zone; one that has passed is at once.
+            input: may be left out where every field has a default.
+            options: see `SubmitOptions`; no delay.
+
+        Raises:
+            InvalidInput: the time has no zone, or the input does not fit; nothing was stored.
+            ApiUnreachable: no connection to the api within the connect timeout.
+
+        """
+        return self._ref(self._caller(options).at(run_at).submit(self._write(input)))
+
+    async def aio_schedule(
+        self, run_at: datetime, input: InT = NOTHING, **options: Unpack[SubmitOptions]
+    ) -> TaskRunRef[OutT]:
+        """Do as `schedule`, on the loop."""
+        return self._ref(await self._caller(options).at(run_at).aio_submit(self._write(input)))
+
     def create_bulk_run_item(self, input: InT = NOTHING, **options: Unpack[SubmitOptions]) -> BulkRunItem:
         """Prepare one run for `run_many`. Raises InvalidInput."""
         return BulkRunItem(self._caller(options).submission(self._write(input)))
@@ -205,6 +227,14 @@ class BoundModelTask(Generic[InT, OutT]):
     async def aio_delay(self, input: InT = NOTHING) -> TaskRunRef[OutT]:
         """Do as the task's `aio_delay`."""
         return await self._task.aio_delay(input, **self._bound)
+
+    def schedule(self, run_at: datetime, input: InT = NOTHING) -> TaskRunRef[OutT]:
+        """Do as the task's `schedule`."""
+        return self._task.schedule(run_at, input, **without_timeout(self._bound))
+
+    async def aio_schedule(self, run_at: datetime, input: InT = NOTHING) -> TaskRunRef[OutT]:
+        """Do as the task's `aio_schedule`."""
+        return await self._task.aio_schedule(run_at, input, **without_timeout(self._bound))
 
     def create_bulk_run_item(self, input: InT = NOTHING) -> BulkRunItem:
         """Do as the task's `create_bulk_run_item`."""

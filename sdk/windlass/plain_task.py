@@ -13,6 +13,7 @@ from windlass.model_task import without_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from windlass.calling import Caller
     from windlass.client import Windlass
@@ -75,6 +76,21 @@ class PlainTask(CallableTask[OutT], Generic[P, OutT, RetT]):
         """Do as `delay`, on the loop."""
         return self._ref(await self._caller().aio_submit(self._fields.encode(args, kwargs)))
 
+    def schedule(self, run_at: datetime, /, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
+        """Submit it for a time, of any time zone; one that has passed is at once.
+
+        Raises:
+            InvalidInput: the time has no zone, or a value does not fit its annotation; nothing was stored.
+            TypeError: the function could not be called like that.
+            ApiUnreachable: no connection to the api within the connect timeout.
+
+        """
+        return self._ref(self._caller().at(run_at).submit(self._fields.encode(args, kwargs)))
+
+    async def aio_schedule(self, run_at: datetime, /, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
+        """Do as `schedule`, on the loop."""
+        return self._ref(await self._caller().at(run_at).aio_submit(self._fields.encode(args, kwargs)))
+
     def create_bulk_run_item(self, *args: P.args, **kwargs: P.kwargs) -> BulkRunItem:
         """Prepare one run for `run_many`. Raises as `run` does."""
         return BulkRunItem(self._caller().submission(self._fields.encode(args, kwargs)))
@@ -136,6 +152,14 @@ class BoundPlainTask(Generic[P, OutT]):
     async def aio_delay(self, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
         """Do as `delay`, on the loop."""
         return self._task._ref(await self._caller.aio_submit(self._fields.encode(args, kwargs)))  # noqa: SLF001 - half of the same thing
+
+    def schedule(self, run_at: datetime, /, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
+        """Do as the task's `schedule`."""
+        return self._task._ref(self._caller.at(run_at).submit(self._fields.encode(args, kwargs)))  # noqa: SLF001 - half of the same thing
+
+    async def aio_schedule(self, run_at: datetime, /, *args: P.args, **kwargs: P.kwargs) -> TaskRunRef[OutT]:
+        """Do as `schedule`, on the loop."""
+        return self._task._ref(await self._caller.at(run_at).aio_submit(self._fields.encode(args, kwargs)))  # noqa: SLF001 - half of the same thing
 
     def create_bulk_run_item(self, *args: P.args, **kwargs: P.kwargs) -> BulkRunItem:
         """Do as the task's `create_bulk_run_item`."""

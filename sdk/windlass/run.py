@@ -73,10 +73,10 @@ class Run:
             parent_task_run_id=spec.parent_task_run_id or None,
             cancel_requested=run.cancel_requested,
             cancel_reason=run.cancel_reason,
-            created_at=_moment(run.created_at_ms),
-            ready_at=_maybe(run.ready_at_ms),
-            started_at=_maybe(run.started_at_ms),
-            finished_at=_maybe(run.finished_at_ms),
+            created_at=to_moment(run.created_at_ms),
+            ready_at=maybe_moment(run.ready_at_ms),
+            started_at=maybe_moment(run.started_at_ms),
+            finished_at=maybe_moment(run.finished_at_ms),
             progress=Progress.from_proto(run.progress) if run.HasField("progress") else None,
             replays=run.replays,
             errors_dropped=run.failures_dropped,
@@ -109,9 +109,9 @@ class RunState:
             status=RunStatus.from_number(state.status),
             phase=_phase(state.phase),
             attempt=state.attempt,
-            created_at=_moment(state.created_at_ms),
-            started_at=_maybe(state.started_at_ms),
-            finished_at=_maybe(state.finished_at_ms),
+            created_at=to_moment(state.created_at_ms),
+            started_at=maybe_moment(state.started_at_ms),
+            finished_at=maybe_moment(state.finished_at_ms),
             error=from_failure(state.run_id, state.failure) if state.HasField("failure") else None,
             cancel_reason=state.cancel_reason,
             progress=Progress.from_proto(state.progress) if state.HasField("progress") else None,
@@ -146,7 +146,7 @@ class Workflow:
             default_queue=definition.default_queue or "default",
             default_priority=Priority(definition.default_priority or Priority.MEDIUM),
             task_names=tuple(task.name for task in definition.tasks),
-            registered_at=_moment(workflow.registered_at_ms),
+            registered_at=to_moment(workflow.registered_at_ms),
             queued_runs=workflow.queued_runs,
             workers=workflow.workers,
             paused=workflow.paused,
@@ -186,8 +186,8 @@ class WorkerInfo:
             sdk=worker.sdk,
             host=worker.host,
             dispatcher_address=worker.dispatcher_address,
-            connected_at=_moment(worker.connected_at_ms),
-            session_expires_at=_moment(worker.session_expires_at_ms),
+            connected_at=to_moment(worker.connected_at_ms),
+            session_expires_at=to_moment(worker.session_expires_at_ms),
         )
 
 
@@ -208,7 +208,7 @@ class LogLine:
         """Read it from the wire."""
         return cls(
             offset,
-            _moment(line.logged_at_ms),
+            to_moment(line.logged_at_ms),
             line.level,
             line.message,
             line.attempt,
@@ -228,9 +228,11 @@ def _phase(number: run_pb2.RunPhase.ValueType) -> str:
     return run_pb2.RunPhase.Name(number).removeprefix("RUN_PHASE_").lower()
 
 
-def _moment(milliseconds: int) -> datetime:
+def to_moment(milliseconds: int) -> datetime:
+    """Read a time in milliseconds since 1970 UTC."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
-def _maybe(milliseconds: int) -> datetime | None:
-    return _moment(milliseconds) if milliseconds else None
+def maybe_moment(milliseconds: int) -> datetime | None:
+    """Do as `to_moment`; 0 is none."""
+    return to_moment(milliseconds) if milliseconds else None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from windlass.concurrency import ConcurrencyExpression
     from windlass.context import Context
+    from windlass.cron import Cron
     from windlass.idempotency import Idempotency
     from windlass.placement import DesiredWorkerLabel, StickyStrategy
     from windlass.rate_limit import RateLimit
@@ -49,6 +50,7 @@ class TaskSettings:
     default_priority: Priority = Priority.MEDIUM
     default_additional_metadata: Mapping[str, Any] | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    crons: Sequence[Cron] = ()
     retry_budget: RetryBudget | None = None
     execution_timeout: Duration | None = None
     soft_timeout: Duration | None = None
@@ -76,6 +78,7 @@ class Task:
         self.form: Final = form
         self.injection: Final = form.injection
         self._check_settings()
+        self._cron_inputs: Final = [self._cron_input(cron) for cron in settings.crons]
         self.__name__ = getattr(function, "__name__", settings.name)
         self.__qualname__ = getattr(function, "__qualname__", settings.name)
         self.__module__ = getattr(function, "__module__", __name__)
@@ -195,6 +198,7 @@ class Task:
             concurrency=[each.to_proto() for each in settings.concurrency if each.level == "workflow"],
             idempotency=None if settings.idempotency is None else settings.idempotency.to_definition(),
             sticky=sticky_number(settings.sticky),
+            crons=[cron.to_proto(text) for cron, text in zip(settings.crons, self._cron_inputs, strict=True)],
             retry_budget=None if settings.retry_budget is None else settings.retry_budget.to_proto(),
         )
 
@@ -222,6 +226,12 @@ class Task:
                 "was expected: the task is told before it is stopped"
             )
         write_metadata(settings.default_additional_metadata)
+
+    def _cron_input(self, cron: Cron) -> bytes:
+        try:
+            return self.form.input.write_value({} if cron.input is None else cron.input)
+        except InvalidInput as error:
+            raise self._refused(f"cron {cron.name or cron.expression!r}: {error}") from None
 
     def _refused(self, why: str) -> InvalidTask:
         return InvalidTask(f"{where(self.function)}: {why}")

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: Families that stay, by what keys.py says of their lives.
-STAYS: Final = frozenset({"always", "with the processes", "until resumed", "until deleted, or its window's end"})
+STAYS: Final = frozenset(
+    {
+        "always",
+        "with the processes",
+        "until resumed",
+        "until deleted, or its window's end",
+        "until deleted",
+        "with the crons",
+    }
+)
 _LIVES: Final = {family.name: family.lives for family in FAMILIES}
 _OF_WORKERS: Final = frozenset({"worker"})
 _OF_GROUPS: Final = frozenset({"group", "group_tasks", "group_workers", "free"})
@@ -55,6 +64,8 @@ def leaked_keys(store: StoreKeys) -> list[str]:
             return bool(workers)
         if key.family in _OF_PROCESSES:
             return key.parts["inc"] in alive
+        if key.family == "timers":
+            return store.members("T") == ["crons:"]
         if key.family in _OF_THEIR_TIME:
             return bool(store.redis.pttl(key.name) > 0)
         return _LIVES[key.family] in STAYS

@@ -29,6 +29,7 @@ from windlass.transport.rpc_status import from_rpc_error, unreachable
 from windlass.v1.rate_limit_service_pb2_grpc import RateLimitServiceStub
 from windlass.v1.run_service_pb2 import SessionRequest, SessionResponse
 from windlass.v1.run_service_pb2_grpc import RunServiceStub
+from windlass.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from windlass.v1.token_service_pb2_grpc import TokenServiceStub
 from windlass.v1.worker_service_pb2_grpc import WorkerServiceStub
 from windlass.v1.workflow_service_pb2_grpc import WorkflowServiceStub
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from windlass.transport.call import Pending
     from windlass.v1.rate_limit_service_pb2_grpc import RateLimitServiceAsyncStub
     from windlass.v1.run_service_pb2_grpc import RunServiceAsyncStub
+    from windlass.v1.schedule_service_pb2_grpc import ScheduleServiceAsyncStub
     from windlass.v1.token_service_pb2_grpc import TokenServiceAsyncStub
     from windlass.v1.worker_service_pb2_grpc import WorkerServiceAsyncStub
     from windlass.v1.workflow_service_pb2_grpc import WorkflowServiceAsyncStub
@@ -84,6 +86,7 @@ class Api:
         self.workflows: Final[WorkflowServiceAsyncStub] = WorkflowServiceStub(channel)
         self.workers: Final[WorkerServiceAsyncStub] = WorkerServiceStub(channel)
         self.rate_limits: Final[RateLimitServiceAsyncStub] = RateLimitServiceStub(channel)
+        self.schedules: Final[ScheduleServiceAsyncStub] = ScheduleServiceStub(channel)
         self.tokens: Final[TokenServiceAsyncStub] = TokenServiceStub(channel)
 
 

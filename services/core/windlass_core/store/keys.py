@@ -75,7 +75,9 @@ FAMILIES = (
     # Crons
     Family("cron", "cr:{cron}", "hash", "a cron; fields below", "until deleted"),
     Family("crons_by_name", "crn:{ns}", "zset", "`workflow LF name LF cron`, all of score 0", "with the crons"),
-    Family("crons_declared", "crw:{ns}/{workflow}", "set", "crons that the current definition declares", "with them"),
+    Family(
+        "crons_declared", "crw:{ns}/{workflow}", "set", "crons that the current definition declares", "with the crons"
+    ),
     Family("crons_due", "crd", "zset", "cron → to be looked at, ms; not those that rest", "with the crons"),
     # Processes
     Family("presence", "pres:{service}", "zset", "incarnation → expiry, ms", "with the processes"),
