@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 from typing_extensions import override
 
 from tests.support.oracle import HELD, ModelRun, ModelWorker, Oracle
-from tests.support.world import NAMESPACE, World, permit, rate
+from tests.support.oracle_keys import Claim
+from tests.support.world import NAMESPACE, World, flow_of, permit, rate
 from windlass_core.domain.phase import Phase
 from windlass_core.judgement import Judgement
 from windlass_core.store.runs import Submission
@@ -309,6 +310,35 @@ class Scripts(RuleBasedStateMachine):
         """Somebody has enough."""
         expected = self._oracle.cancel(run) if run in self._oracle.runs else "unknown"
         assert self._do(self._world.cancel(run)) == [expected]
+
+    @rule(
+        target=runs,
+        key=st.sampled_from("xy"),
+        content=st.sampled_from("cd"),
+        lasting=st.booleans(),
+        on_conflict=st.sampled_from(["same", "reject", "return", "replace"]),
+        gates=st.just([]) | GATES,
+    )
+    def submit_claiming(
+        self, key: str, content: str, on_conflict: Any, gates: list[list[Any]], *, lasting: bool
+    ) -> Any:
+        """A new run with an idempotency key, which another one may have."""
+        claim = Claim(key, content, lasting, on_conflict)
+        (run,) = self._world.mint()
+        expected = self._oracle.keys.contest(claim)
+        if expected is None:
+            self._oracle.submit(run, ModelRun("a", Phase.READY, gates=gates, claim=claim), "")
+        more = {"i": claim.more(LATER_MS)} | ({"g": gates} if gates else {})
+        asked = Submission(run, b"spec", flow_of("a"), 2, "v1", more=more)
+        verdicts = self._do(self._shard.runs.submit(NAMESPACE, "a1", [], [asked]))[1]
+        assert verdicts == ({} if expected is None else {0: expected})
+        return multiple() if expected else run
+
+    @rule()
+    def end_windows(self) -> None:
+        """Keys that count for a time have had it."""
+        self._do(self._world.end_windows())
+        self._oracle.keys.let_windows_end()
 
     @rule(run=runs, only_failed=st.booleans())
     def replay(self, run: str, *, only_failed: bool) -> None:

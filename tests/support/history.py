@@ -44,6 +44,8 @@ class StoredEnd:
     lease_id: str
     #: The execution's, out of the output; empty where there is no output.
     nonce: str
+    #: How often it was replayed: so many ends it had before this one.
+    replays: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,10 @@ def nothing_comes_unasked(history: History) -> Iterator[str]:
 
 
 def runs_end_once(history: History) -> Iterator[str]:
-    """The list of ends has each ended run once: there was one terminal transition."""
+    """The list of ends has each run once for each time it ended: one terminal transition, and one per replay."""
     ends = Counter(history.indexes.done)
     for run_id, run in history.runs.items():
-        expected = 1 if run.phase.terminal else 0
+        expected = run.replays + (1 if run.phase.terminal else 0)
         if ends[run_id] != expected:
             yield f"{run_id} is {run.phase.name} and ended {ends[run_id]} times"
 
@@ -138,10 +140,10 @@ def results_are_the_accepted_leases(history: History) -> Iterator[str]:
 
 
 def callers_are_told_what_is_stored(history: History) -> Iterator[str]:
-    """The result that a caller was given is the one that stays."""
+    """The result that a caller was given is the one that stays, until somebody replays the run."""
     for run_id, nonce in history.told.items():
         run = history.runs.get(run_id)
-        if run is not None and run.nonce != nonce:
+        if run is not None and run.nonce != nonce and not (run.replays and _is_made(history, run_id, nonce)):
             yield f"{run_id}: the caller was told {nonce or 'a failure'}, stored is {run.nonce or 'a failure'}"
 
 
@@ -149,16 +151,16 @@ def attempts_execute_once(history: History) -> Iterator[str]:
     """Only what was lost with its worker is executed again under the same attempt."""
     executed = Counter((each.run_id, each.attempt) for each in _surviving(history))
     for (run_id, attempt), times in executed.items():
-        if times > 1:
+        if times > _times(history, run_id):
             yield f"{run_id}: attempt {attempt} was executed {times} times, by workers that were not lost"
 
 
 def attempts_are_bounded(history: History) -> Iterator[str]:
-    """A run is tried as often as its policy allows, and once more for each loss."""
+    """A run is tried as often as its policy allows, anew after a replay, and once more for each loss."""
     executed = Counter(each.run_id for each in history.executions)
     lost = Counter(each.run_id for each in history.executions if each.worker_id in history.lost_workers)
     for run_id, times in executed.items():
-        if times > history.attempts_allowed + lost[run_id]:
+        if times > history.attempts_allowed * _times(history, run_id) + lost[run_id]:
             yield f"{run_id} was executed {times} times"
     for run in history.runs.values():
         if run.attempt > history.attempts_allowed:
@@ -192,10 +194,13 @@ def keys_have_no_more_runs_than_permits(history: History) -> Iterator[str]:
         if execution.key:
             by_run[execution.key, execution.run_id].append(execution)
     changes: dict[str, list[tuple[float, int]]] = defaultdict(list)
-    for (key, _run_id), executions in by_run.items():
-        first = min(each.began_at for each in executions)
-        last = max(each.began_at if each.ended_at is None else each.ended_at for each in executions)
-        changes[key] += [(first, 1), (last, -1)]
+    for (key, run_id), executions in by_run.items():
+        # Between its end and its replay a run has no permit.
+        spans = [executions] if _times(history, run_id) == 1 else [[each] for each in executions]
+        for span in spans:
+            first = min(each.began_at for each in span)
+            last = max(each.began_at if each.ended_at is None else each.ended_at for each in span)
+            changes[key] += [(first, 1), (last, -1)]
     for key, moments in changes.items():
         most = max(accumulate(change for _at, change in sorted(moments)))
         if most > history.permits_per_key:
@@ -248,6 +253,17 @@ RULES: Final[Sequence[Callable[[History], Iterator[str]]]] = (
     nothing_is_held,
     keys_return_to_their_baseline,
 )
+
+
+def _times(history: History, run_id: str) -> int:
+    """How often a run was begun: once, and once per replay."""
+    run = history.runs.get(run_id)
+    return 1 + (run.replays if run else 0)
+
+
+def _is_made(history: History, run_id: str, nonce: str) -> bool:
+    """Whether an execution of the run made this result; a failure is none."""
+    return not nonce or any((each.run_id, each.nonce) == (run_id, nonce) for each in history.executions)
 
 
 def _surviving(history: History) -> Iterator[Execution]:

@@ -29,7 +29,7 @@ def read_runs(store: StoreKeys) -> dict[str, StoredEnd]:
     ids = [key.parts["run"] for key in store.all() if key.family == "run"]
     pipe = store.redis.pipeline(transaction=False)
     for run_id in ids:
-        pipe.hmget(f"{PREFIX}r:{run_id}", "ph", "n", "L", "o")
+        pipe.hmget(f"{PREFIX}r:{run_id}", "ph", "n", "L", "o", "rp")
     return {run_id: _to_end(run_id, values) for run_id, values in zip(ids, pipe.execute(), strict=True)}
 
 
@@ -51,11 +51,12 @@ def read_indexes(store: StoreKeys) -> Indexes:
 
 
 def _to_end(run_id: str, values: Sequence[bytes | None]) -> StoredEnd:
-    phase, attempt, lease, output = values
+    phase, attempt, lease, output, replays = values
     return StoredEnd(
         run_id=run_id,
         phase=Phase((phase or b"").decode()),
         attempt=int(attempt or 0),
         lease_id=(lease or b"").decode(),
         nonce=json.loads(output).get("nonce", "") if output else "",
+        replays=int(replays or 0),
     )

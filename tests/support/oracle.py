@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tests.support.oracle_gates import GateOracle
+from tests.support.oracle_keys import Claim, KeyOracle
 from windlass_core.domain.limits import MAX_CRASHES, MAX_LOSSES
 from windlass_core.domain.phase import Phase
 from windlass_core.domain.retry import Budget
@@ -37,6 +38,7 @@ class ModelRun:
     # Since its submit, or its last replay.
     started: bool = False
     gates: list[list[Any]] = field(default_factory=list)
+    claim: Claim | None = None
     # What it keeps till its end: it has started once.
     keeps: bool = False
     # When it was ready, by the oracle's clock; 0: by the clock's now, whenever it is queued again.
@@ -82,6 +84,7 @@ class Oracle:
         self.workers: dict[str, ModelWorker] = {}
         self._to_cancel_children_of: set[str] = set()
         self.gates = GateOracle(self, limits or {})
+        self.keys = KeyOracle(self)
         #: Of the tasks that have one. In exact fractions, and time does not pass for them here.
         self.budgets = {"a": Budget(0.5, 2)}
         self._tokens: dict[str, float] = {task: budget.min_per_minute for task, budget in self.budgets.items()}
@@ -98,6 +101,8 @@ class Oracle:
         """A new run."""
         self.runs[run] = model
         model.parent = parent
+        if model.claim is not None:
+            self.keys.take(run, model.claim)
         mother = self.runs.get(parent)
         if mother is not None and mother.cancelled:
             self.end_cancelled(model)
@@ -273,6 +278,10 @@ class Oracle:
             return "already" if r.replays and not r.started else "not_ended"
         if only_failed and r.phase != Phase.FAILED:
             return "not_failed"
+        if claim := self.keys.lasting(run):
+            if self.keys.holder_of(claim.key):
+                return "key_taken"
+            self.keys.take(run, claim)
         r.phase, r.attempt, r.lease, r.cancelled, r.to_start = Phase.READY, 0, "", False, False
         r.crashes, r.losses, r.isolated = 0, 0, False
         r.replays, r.started, r.keeps, r.since = r.replays + 1, False, False, self.gates.tick()
@@ -287,6 +296,7 @@ class Oracle:
         if self.runs[run].phase != Phase.FAILED:
             return "not_failed"
         del self.runs[run]
+        self.keys.forget(run)
         return "deleted"
 
     def expire(self) -> None:

@@ -21,7 +21,7 @@ from tests.support.loop_thread import LoopThread
 from tests.support.store_keys import StoreKeys
 from tests.support.until import until
 from tests.support.worker_process import WorkerProcess
-from windlass import ClientConfig
+from windlass import ClientConfig, RunFilter
 from windlass.exceptions import ResultTimeout, TaskRunError, UnknownRun
 from windlass_core.local import LocalCluster, Process
 
@@ -153,7 +153,7 @@ class Ordeal:
     # --- What is asked for -----------------------------------------------------------------------
 
     def call(
-        self, count: int = 0, *, task: str = "work", milliseconds: int = 40, api_address: str = "", keys: int = 1
+        self, count: int = 0, *, task: str = "work", milliseconds: int = 40, api_address: str = "", keys: int = 0
     ) -> Future[None]:
         """Submit runs and wait for their results, in a thread: 400 at a time, ten to a call.
 
@@ -161,12 +161,32 @@ class Ordeal:
         """
         address = api_address or self.cluster.api_address
         works = [
-            Work(milliseconds=milliseconds, fail_first=i % 25 == 7, fail_always=i % 100 == 50, key=f"key-{i % keys}")
+            Work(
+                milliseconds=milliseconds,
+                fail_first=i % 25 == 7,
+                fail_always=i % 100 == 50,
+                key=f"key-{i % keys}" if keys else "",
+            )
             for i in range(count or self.runs)
         ]
         future = self._loop.run(self._call(address, task, works))
         self._calls.append(future)
         return future
+
+    def until_answered(self) -> None:
+        """Wait until all calls have been answered."""
+        for call in self._calls:
+            call.result()
+
+    def replay(self) -> int:
+        """Replay every run; returns how many."""
+        runs = self._callers[self.cluster.api_address].app.runs
+        return runs.bulk_replay(filters=RunFilter(all=True)).counts["replayed"]
+
+    def until_ended(self) -> None:
+        """Wait for the end of every run."""
+        with StoreKeys(self.cluster.store_url) as store:
+            until(lambda: all(run.phase.terminal for run in read_runs(store).values()), "all runs end")
 
     def stored(self) -> int:
         """Runs that the store has."""
@@ -228,8 +248,7 @@ class Ordeal:
 
     def history(self, *, any_worker_may_be_lost: bool = False) -> History:
         """Wait for the answers and for quiet; then all that was seen. Ends the workers."""
-        for call in self._calls:
-            call.result()
+        self.until_answered()
         with StoreKeys(self.cluster.store_url) as store:
             self._settle(store)
             runs, indexes = read_runs(store), read_indexes(store)

@@ -298,6 +298,12 @@ class World:
         await self.shard.redis.persist(key)
         await self.make_due(f"open:r:{NAMESPACE}|{name}")
 
+    async def end_windows(self) -> None:
+        """Lets all idempotency keys that count for a time have had it."""
+        for key in (s := await self.look()).keys_of("idempotency"):
+            if key in s.mortal:
+                await self.shard.redis.pexpire(self.shard.keys.prefix + key, 0)
+
     async def fire(self) -> int:
         """Does what is due, and gives how many timers that were."""
         fired, all_fired = await self.shard.scheduling.fire(), 0

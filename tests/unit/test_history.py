@@ -13,28 +13,31 @@ from windlass_core.domain.phase import Phase
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-A, B, C = "run-a", "run-b", "run-c"
+A, B, C, D = "run-a", "run-b", "run-c", "run-d"
 
 
 def good() -> History:
-    """Three runs: one at the first attempt, one lost with its worker and executed again, one that failed twice."""
+    """One run at the first attempt, one lost with its worker, one that failed twice, one that was replayed."""
     return History(
-        submitted=frozenset({A, B, C, "never-heard-of-again"}),
-        acknowledged=frozenset({A, B, C}),
-        told={A: "n1", B: "n3", C: ""},
+        submitted=frozenset({A, B, C, D, "never-heard-of-again"}),
+        acknowledged=frozenset({A, B, C, D}),
+        told={A: "n1", B: "n3", C: "", D: "n6"},
         executions=[
             Execution(A, 1, "l1", "w1", "n1", 1.0, 2.0, "x"),
             Execution(B, 1, "l2", "w2", "n2", 1.0, None, "y"),
             Execution(B, 1, "l3", "w1", "n3", 1.5, 2.0, "y"),
             Execution(C, 1, "l4", "w1", "n4", 3.0, 4.0, "x"),
             Execution(C, 2, "l5", "w1", "n5", 5.0, 6.0, "x"),
+            Execution(D, 1, "l6", "w1", "n6", 1.0, 2.0, "z"),
+            Execution(D, 1, "l7", "w1", "n7", 7.0, 8.0, "z"),
         ],
         runs={
             A: StoredEnd(A, Phase.COMPLETED, 1, "l1", "n1"),
             B: StoredEnd(B, Phase.COMPLETED, 1, "l3", "n3"),
             C: StoredEnd(C, Phase.FAILED, 2, "l5", ""),
+            D: StoredEnd(D, Phase.COMPLETED, 1, "l7", "n7", replays=1),
         },
-        indexes=Indexes(accepted=[A, B, C], done=[A, B, C], failed=[C], slots={"w1": (4, 4)}),
+        indexes=Indexes(accepted=[A, B, C, D], done=[A, B, C, D, D], failed=[C], slots={"w1": (4, 4)}),
         lost_workers=frozenset({"w2"}),
         attempts_allowed=2,
         permits_per_key=1,
@@ -42,7 +45,7 @@ def good() -> History:
 
 
 def test_a_good_history_breaks_no_rule() -> None:
-    """Losses and retries are no faults."""
+    """Losses, retries and replays are no faults."""
     assert check(good()) == []
 
 
@@ -50,6 +53,26 @@ def acknowledged_run_is_gone(h: History) -> History:
     """The store has forgotten a run that it had taken."""
     runs = {A: h.runs[A], B: h.runs[B]}
     return replace(h, runs=runs, indexes=replace(h.indexes, accepted=[A, B], done=[A, B], failed=[]))
+
+
+def replay_without_an_end(h: History) -> History:
+    """A run that was replayed ended once."""
+    return replace(h, indexes=replace(h.indexes, done=[A, B, C, D]))
+
+
+def replay_with_two_ends(h: History) -> History:
+    """A run that was replayed once ended three times."""
+    return replace(h, indexes=replace(h.indexes, done=[A, B, C, D, D, D]))
+
+
+def replay_executed_twice(h: History) -> History:
+    """A run that was replayed once was executed three times at its first attempt."""
+    return replace(h, executions=[*h.executions, Execution(D, 1, "l9", "w1", "n9", 8.5, 8.6)])
+
+
+def replay_told_what_nobody_made(h: History) -> History:
+    """A caller has a result of a replayed run that none of its executions made."""
+    return replace(h, told={**h.told, D: "n1"})
 
 
 def acknowledged_run_hangs(h: History) -> History:
@@ -182,10 +205,14 @@ def key_left_over(h: History) -> History:
 CONTROLS: dict[str, list[Callable[[History], History]]] = {
     "acknowledged_runs_end": [acknowledged_run_is_gone, acknowledged_run_hangs],
     "nothing_comes_unasked": [run_from_nowhere, execution_from_nowhere],
-    "runs_end_once": [two_ends, end_without_an_end],
+    "runs_end_once": [two_ends, end_without_an_end, replay_without_an_end, replay_with_two_ends],
     "results_are_the_accepted_leases": [late_result_taken, invented_result, result_of_an_unfinished_execution],
-    "callers_are_told_what_is_stored": [another_result_told, success_told_failure_stored],
-    "attempts_execute_once": [attempt_executed_twice],
+    "callers_are_told_what_is_stored": [
+        another_result_told,
+        success_told_failure_stored,
+        replay_told_what_nobody_made,
+    ],
+    "attempts_execute_once": [attempt_executed_twice, replay_executed_twice],
     "attempts_are_bounded": [one_execution_too_many, attempt_beyond_the_policy],
     "leases_execute_once": [lease_executed_twice],
     "executions_do_not_overlap": [overlapping_attempts],
