@@ -154,8 +154,19 @@ class Workflow:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotPool:
+    """Slots of one kind that a worker has."""
+
+    slots: int
+    slots_used: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """A worker that is, or was just now, connected."""
+    """A worker that is, or was just now, connected.
+
+    `status` is ACTIVE, PAUSED, DRAINING or DISCONNECTED; `slots` are those of the default pool, `pools` the others.
+    """
 
     id: str
     name: str
@@ -165,6 +176,7 @@ class WorkerInfo:
     labels: dict[str, str]
     slots: int
     slots_used: int
+    pools: dict[str, SlotPool]
     sdk: str
     host: str
     dispatcher_address: str
@@ -183,6 +195,7 @@ class WorkerInfo:
             labels=dict(worker.labels),
             slots=worker.slots,
             slots_used=worker.slots_used,
+            pools={pool.name: SlotPool(pool.slots, pool.slots_used) for pool in worker.slot_pools},
             sdk=worker.sdk,
             host=worker.host,
             dispatcher_address=worker.dispatcher_address,

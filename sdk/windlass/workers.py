@@ -1,4 +1,4 @@
-"""Owns `app.workers`: look at who is connected."""
+"""Owns `app.workers`: look at who is connected, and pause them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from windlass.run import WorkerInfo
 from windlass.v1 import worker_service_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from windlass.transport.session import Api, ClientSession
 
 
@@ -33,6 +35,36 @@ class WorkersClient:
     async def aio_list(self) -> Workers:
         """Do as `list`."""
         return await self._session.run_async(self._list)
+
+    def pause(self, *worker_ids: str) -> None:
+        """Give these workers no new work until `unpause`; they keep what they have. Needs the scope admin.
+
+        Raises:
+            UnknownWorker: one of them is not connected; none is paused.
+            MissingScope: the token does not allow it.
+
+        """
+        self._session.run_sync("workers.pause", "workers.aio_pause", lambda api: self._pause(api, worker_ids))
+
+    async def aio_pause(self, *worker_ids: str) -> None:
+        """Do as `pause`."""
+        await self._session.run_async(lambda api: self._pause(api, worker_ids))
+
+    def unpause(self, *worker_ids: str) -> None:
+        """Give these workers work again. Raises as `pause`."""
+        self._session.run_sync("workers.unpause", "workers.aio_unpause", lambda api: self._unpause(api, worker_ids))
+
+    async def aio_unpause(self, *worker_ids: str) -> None:
+        """Do as `unpause`."""
+        await self._session.run_async(lambda api: self._unpause(api, worker_ids))
+
+    async def _pause(self, api: Api, worker_ids: Sequence[str]) -> None:
+        request = worker_service_pb2.PauseWorkersRequest(worker_ids=worker_ids)
+        await self._session.unary(api.workers.PauseWorkers, request)
+
+    async def _unpause(self, api: Api, worker_ids: Sequence[str]) -> None:
+        request = worker_service_pb2.ResumeWorkersRequest(worker_ids=worker_ids)
+        await self._session.unary(api.workers.ResumeWorkers, request)
 
     async def _get(self, api: Api, worker_id: str) -> WorkerInfo:
         request = worker_service_pb2.GetWorkerRequest(worker_id=worker_id)

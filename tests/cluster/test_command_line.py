@@ -198,9 +198,9 @@ def test_a_reader_that_leaves_is_not_complained_about(site: Site) -> None:
 
 def test_one_worker_and_one_workflow_are_shown(site: Site) -> None:
     """By what the lists call them."""
-    (worker,) = json.loads(site.windlass("workers", "--json").stdout)
-    assert "test" in site.windlass("workers", worker["id"]).stdout
-    assert site.windlass("workers", "0" * 32).returncode == 4
+    (worker,) = json.loads(site.windlass("workers", "list", "--json").stdout)
+    assert "test" in site.windlass("workers", "get", worker["id"]).stdout
+    assert site.windlass("workers", "get", "0" * 32).returncode == 4
     assert json.loads(site.windlass("workflows", "get", "pass_gate", "--json").stdout)["workers"] == 1
     assert site.windlass("workflows", "get", "nobody").returncode == 4
 

@@ -125,6 +125,8 @@ REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
     "RateLimitService.DeleteRateLimit": lambda t: rate_limit_service_pb2.DeleteRateLimitRequest(key=t.task),
     "WorkerService.ListWorkers": lambda _: worker_service_pb2.ListWorkersRequest(),
     "WorkerService.GetWorker": lambda t: worker_service_pb2.GetWorkerRequest(worker_id=t.worker_id),
+    "WorkerService.PauseWorkers": lambda t: worker_service_pb2.PauseWorkersRequest(worker_ids=[t.worker_id]),
+    "WorkerService.ResumeWorkers": lambda t: worker_service_pb2.ResumeWorkersRequest(worker_ids=[t.worker_id]),
     "WorkerService.ListDispatchers": lambda _: worker_service_pb2.ListDispatchersRequest(),
     "DispatchService.Connect": _hello,
     "SystemService.GetSystem": lambda _: system_service_pb2.GetSystemRequest(),

@@ -132,7 +132,7 @@ def test_the_command_line_says_who_may_not(cli: Any) -> None:
     refused = cli("run", "shout", token=reader)
     assert refused.returncode == 8
     assert "needs the scope submit" in refused.stderr
-    assert cli("workers", token=reader).returncode == 0
+    assert cli("workers", "list", token=reader).returncode == 0
     wrong = cli("token", "revoke", "--store", reader)
     assert wrong.returncode == 1
     assert reader not in wrong.stderr

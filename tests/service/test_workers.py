@@ -200,3 +200,41 @@ async def test_a_deaf_worker_is_cut_off_and_its_work_given_to_another(api_of_imp
         assert (again.run_id, again.attempt) == (run_id, 1)
         assert again.lease_id != assignment.lease_id
         await other.complete(again)
+
+
+async def test_a_paused_worker_is_shown_as_such_and_gets_no_work(api: Door, dispatcher: Door, task: str) -> None:
+    """Repeating it changes nothing; an id that is nobody's is told, and then nobody is paused."""
+    async with raw_worker(dispatcher, task) as worker:
+        nobody = worker_service_pb2.PauseWorkersRequest(worker_ids=[worker.worker_id, "0" * 32])
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            await api.workers.PauseWorkers(nobody)
+        assert detail_of(told.value).reason == error_pb2.ERROR_REASON_UNKNOWN_WORKER
+        assert (await _worker(api, worker.worker_id)).status == worker_pb2.WORKER_STATUS_ACTIVE
+        for _ in range(2):
+            await api.workers.PauseWorkers(worker_service_pb2.PauseWorkersRequest(worker_ids=[worker.worker_id]))
+        assert (await _worker(api, worker.worker_id)).status == worker_pb2.WORKER_STATUS_PAUSED
+        (run_id,) = await api.submit(submission(task))
+        # A submit is matched in the same step: it would have been given out by now.
+        assert (await api.get(run_id)).phase == run_pb2.RUN_PHASE_READY
+        for _ in range(2):
+            await api.workers.ResumeWorkers(worker_service_pb2.ResumeWorkersRequest(worker_ids=[worker.worker_id]))
+        (assignment,) = await worker.assigned()
+        assert assignment.run_id == run_id
+        await worker.complete(assignment)
+
+
+async def test_slots_are_told_by_pool(api: Door, dispatcher: Door) -> None:
+    """Those of the default one as ever, the others beside them."""
+    name = f"task-{mint_id()}"
+    worker = RawWorker(dispatcher, name, slots=3)
+    worker.hello.slot_pools["gpu"] = 4
+    worker.hello.workflows[0].tasks[0].slot_pool = "gpu"
+    worker.hello.workflows[0].tasks[0].slot_cost = 2
+    await worker.connect()
+    await api.submit(submission(name))
+    (assignment,) = await worker.assigned()
+    shown = await _worker(api, worker.worker_id)
+    assert (shown.slots, shown.slots_used) == (3, 0)
+    assert [(pool.name, pool.slots, pool.slots_used) for pool in shown.slot_pools] == [("gpu", 4, 2)]
+    await worker.complete(assignment)
+    await worker.end()

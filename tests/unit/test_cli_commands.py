@@ -88,7 +88,7 @@ def test_wrong_usage_is_one_line_without_a_traceback(
 
 def test_an_engine_that_is_not_there_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     """A port on which nobody listens."""
-    ended = windlass(tmp_path, "workers", WINDLASS_API_ADDRESS="127.0.0.1:1", WINDLASS_CONNECT_TIMEOUT="0.5")
+    ended = windlass(tmp_path, "workers", "list", WINDLASS_API_ADDRESS="127.0.0.1:1", WINDLASS_CONNECT_TIMEOUT="0.5")
     assert ended.returncode == 3, ended.stderr
     assert ended.stderr.startswith("error: ")
     assert ended.stderr.count("\n") == 1
@@ -96,7 +96,7 @@ def test_an_engine_that_is_not_there_has_an_exit_code_of_its_own(tmp_path: Path)
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     """It is wrong usage, and says which variable."""
-    ended = windlass(tmp_path, "workers", WINDLASS_API_ADDRESS="http://127.0.0.1:7070")
+    ended = windlass(tmp_path, "workers", "list", WINDLASS_API_ADDRESS="http://127.0.0.1:7070")
     assert ended.returncode == 2
     assert "WINDLASS_API_ADDRESS" in ended.stderr
 

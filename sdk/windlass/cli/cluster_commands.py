@@ -1,4 +1,4 @@
-"""Owns the names, options and help of `windlass workflows`, `queues` and `rate-limits`; what they do is elsewhere."""
+"""Owns the names, options and help of `windlass workers`, `workflows`, `queues` and `rate-limits`."""
 
 from typing import Annotated, Final
 
@@ -7,13 +7,49 @@ import typer
 from windlass.cli.completion import queue_names, rate_limit_keys, task_names
 from windlass.cli.run_commands import AsJson
 
+workers: Final = typer.Typer(help="Look at who is connected, pause them.", no_args_is_help=True)
 workflows: Final = typer.Typer(help="Look at what is registered, pause it.", no_args_is_help=True)
 queues: Final = typer.Typer(help="Look at what waits where, pause it.", no_args_is_help=True)
 
 rate_limits: Final = typer.Typer(help="Limits on starts per time, by name.", no_args_is_help=True)
 
+WorkerIds = Annotated[list[str], typer.Argument(metavar="ID...")]
 WorkflowNames = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=task_names)]
 QueueNames = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=queue_names)]
+
+
+@workers.command("list")
+def list_workers(*, as_json: AsJson = False) -> None:
+    """List the workers that are connected, by name."""
+    from windlass.cli.cluster_views import list_workers
+
+    list_workers(as_json=as_json)
+
+
+@workers.command("get")
+def get_worker(
+    worker_id: Annotated[str, typer.Argument(metavar="ID", help="In full.")], *, as_json: AsJson = False
+) -> None:
+    """Show one worker."""
+    from windlass.cli.cluster_views import show_worker
+
+    show_worker(worker_id, as_json=as_json)
+
+
+@workers.command("pause")
+def pause_workers(worker_ids: WorkerIds) -> None:
+    """Give them no new work until they are unpaused; what they have goes on."""
+    from windlass.cli.cluster_views import pause_workers
+
+    pause_workers(worker_ids)
+
+
+@workers.command("unpause")
+def unpause_workers(worker_ids: WorkerIds) -> None:
+    """Give them work again."""
+    from windlass.cli.cluster_views import unpause_workers
+
+    unpause_workers(worker_ids)
 
 
 @workflows.command("list")

@@ -8,7 +8,9 @@ from windlass import Windlass
 from windlass.cli.output import ago, as_object, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
-    from windlass.run import Workflow
+    from collections.abc import Sequence
+
+    from windlass.run import WorkerInfo, Workflow
 
 
 def list_workers(*, as_json: bool) -> None:
@@ -24,7 +26,7 @@ def list_workers(*, as_json: bool) -> None:
             each.id,
             each.name,
             each.status,
-            f"{each.slots_used} of {each.slots}",
+            _slots(each),
             ", ".join(each.queues) or "all",
             ", ".join(each.workflow_names),
             each.host,
@@ -47,7 +49,7 @@ def show_worker(worker_id: str, *, as_json: bool) -> None:
         {
             "host": worker.host,
             "sdk": worker.sdk,
-            "slots": f"{worker.slots_used} of {worker.slots} used",
+            "slots used": _slots(worker),
             "queues": ", ".join(worker.queues) or "all",
             "labels": ", ".join(f"{key}={value}" for key, value in worker.labels.items()),
             "workflows": ", ".join(worker.workflow_names),
@@ -55,6 +57,25 @@ def show_worker(worker_id: str, *, as_json: bool) -> None:
             "connected": ago(worker.connected_at),
         }
     )
+
+
+def pause_workers(worker_ids: Sequence[str]) -> None:
+    """Pause workers. Raises UnknownWorker."""
+    with Windlass() as app:
+        app.workers.pause(*worker_ids)
+    print(f"paused: {', '.join(worker_ids)}")
+
+
+def unpause_workers(worker_ids: Sequence[str]) -> None:
+    """Let workers go on. Raises UnknownWorker."""
+    with Windlass() as app:
+        app.workers.unpause(*worker_ids)
+    print(f"going on: {', '.join(worker_ids)}")
+
+
+def _slots(worker: WorkerInfo) -> str:
+    pools = (f"{name}: {pool.slots_used} of {pool.slots}" for name, pool in worker.pools.items())
+    return ", ".join((f"{worker.slots_used} of {worker.slots}", *pools))
 
 
 def list_workflows(*, as_json: bool) -> None:

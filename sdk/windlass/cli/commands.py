@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from windlass.cli.access_commands import certs, token
-from windlass.cli.cluster_commands import queues, rate_limits, workflows
+from windlass.cli.cluster_commands import queues, rate_limits, workers, workflows
 from windlass.cli.completion import task_names
 from windlass.cli.run_commands import AsJson, dead_letter, runs
 from windlass.exceptions import WindlassError
@@ -29,6 +29,7 @@ _SERVICES: Final = "The engine's services (settings: WINDLASS_*)"
 
 app.add_typer(runs, name="runs", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(dead_letter, name="dead-letter", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(workers, name="workers", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(workflows, name="workflows", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(queues, name="queues", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(rate_limits, name="rate-limits", rich_help_panel=_RUN_BY_HAND)
@@ -122,6 +123,12 @@ def worker(
     max_memory_per_child: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Replace a child that has more, as 500MB.")
     ] = None,
+    pools: Annotated[
+        list[str] | None, typer.Option("--pool", metavar="NAME=SLOTS", help="Slots for tasks of this slot_pool.")
+    ] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="What placement can ask for.")
+    ] = None,
     queues: Annotated[str, typer.Option(help="Only these, a,b. [default: all]")] = "",
     name: Annotated[str, typer.Option(help="For people. [default: the module's name]")] = "",
     grace: Annotated[
@@ -143,6 +150,8 @@ def worker(
         processes=processes,
         max_tasks_per_child=max_tasks_per_child,
         max_memory_per_child=max_memory_per_child,
+        pools=pools or [],
+        labels=labels or [],
     ).run()
 
 
@@ -188,16 +197,6 @@ def run_task(
             "idempotency_key": idempotency_key,
         },
     ).run(as_json=as_json)
-
-
-@app.command(rich_help_panel=_RUN_BY_HAND)
-def workers(
-    worker_id: Annotated[str, typer.Argument(help="One of them, in full.")] = "", *, as_json: AsJson = False
-) -> None:
-    """List the workers that are connected, or show one."""
-    from windlass.cli.cluster_views import list_workers, show_worker
-
-    show_worker(worker_id, as_json=as_json) if worker_id else list_workers(as_json=as_json)
 
 
 @app.command(rich_help_panel=_RUN_BY_HAND)

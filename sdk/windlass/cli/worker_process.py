@@ -24,6 +24,8 @@ class WorkerProcess:
     reference: AppReference
     reload: bool
     slots: int
+    pools: Sequence[str]
+    labels: Sequence[str]
     queues: str
     name: str
     grace: float | None
@@ -52,6 +54,8 @@ class WorkerProcess:
             app,
             self.name or self.reference.module,
             slots=self.slots,
+            pools={name: _count(slots, name) for name, slots in _pairs(self.pools, "--pool").items()},
+            labels=_pairs(self.labels, "--label"),
             queues=[queue for word in self.queues.split(",") if (queue := word.strip())],
             drain_grace=grace,
             processes=self.processes,
@@ -74,8 +78,28 @@ class WorkerProcess:
         arguments = [str(self.reference)]
         for option, value in options.items():
             arguments += [] if value is None else [f"--{option}", str(value)]
+        for option, given in (("--pool", self.pools), ("--label", self.labels)):
+            arguments += [word for pair in given for word in (option, pair)]
         with stop_event() as stop:
             ReloadingWorker(arguments, Path.cwd(), RELOAD_GRACE if self.grace is None else self.grace).run(stop)
+
+
+def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not (name and equals):
+            raise InvalidConfig(f"{option} {word}: NAME=VALUE was expected")
+        if name in pairs:
+            raise InvalidConfig(f"{option} {word}: {name} stands there twice")
+        pairs[name] = value
+    return pairs
+
+
+def _count(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidConfig(f"--pool {name}={text}: a number of slots was expected")
+    return int(text)
 
 
 def reference_of(words: Sequence[str]) -> tuple[AppReference, bool]:

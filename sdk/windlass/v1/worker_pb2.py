@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18windlass/v1/worker.proto\x12\x0bwindlass.v1\"\xee\x02\n\x06Worker\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.windlass.v1.WorkerStatus\x12\x16\n\x0eworkflow_names\x18\x04 \x03(\t\x12\x0e\n\x06queues\x18\x05 \x03(\t\x12/\n\x06labels\x18\x06 \x03(\x0b\x32\x1f.windlass.v1.Worker.LabelsEntry\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x12\n\nslots_used\x18\x08 \x01(\r\x12\x0b\n\x03sdk\x18\t \x01(\t\x12\x0c\n\x04host\x18\n \x01(\t\x12\x1a\n\x12\x64ispatcher_address\x18\x0b \x01(\t\x12\x17\n\x0f\x63onnected_at_ms\x18\x0c \x01(\x03\x12\x1d\n\x15session_expires_at_ms\x18\r \x01(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x83\x01\n\x0cWorkerStatus\x12\x1d\n\x19WORKER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14WORKER_STATUS_ACTIVE\x10\x01\x12\x1e\n\x1aWORKER_STATUS_DISCONNECTED\x10\x02\x12\x1a\n\x16WORKER_STATUS_DRAINING\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18windlass/v1/worker.proto\x12\x0bwindlass.v1\";\n\x08SlotPool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x12\n\nslots_used\x18\x03 \x01(\r\"\x99\x03\n\x06Worker\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.windlass.v1.WorkerStatus\x12\x16\n\x0eworkflow_names\x18\x04 \x03(\t\x12\x0e\n\x06queues\x18\x05 \x03(\t\x12/\n\x06labels\x18\x06 \x03(\x0b\x32\x1f.windlass.v1.Worker.LabelsEntry\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x12\n\nslots_used\x18\x08 \x01(\r\x12\x0b\n\x03sdk\x18\t \x01(\t\x12\x0c\n\x04host\x18\n \x01(\t\x12\x1a\n\x12\x64ispatcher_address\x18\x0b \x01(\t\x12\x17\n\x0f\x63onnected_at_ms\x18\x0c \x01(\x03\x12\x1d\n\x15session_expires_at_ms\x18\r \x01(\x03\x12)\n\nslot_pools\x18\x0e \x03(\x0b\x32\x15.windlass.v1.SlotPool\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x9d\x01\n\x0cWorkerStatus\x12\x1d\n\x19WORKER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14WORKER_STATUS_ACTIVE\x10\x01\x12\x1e\n\x1aWORKER_STATUS_DISCONNECTED\x10\x02\x12\x1a\n\x16WORKER_STATUS_DRAINING\x10\x03\x12\x18\n\x14WORKER_STATUS_PAUSED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WORKER_LABELSENTRY']._loaded_options = None
   _globals['_WORKER_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_WORKERSTATUS']._serialized_start=411
-  _globals['_WORKERSTATUS']._serialized_end=542
-  _globals['_WORKER']._serialized_start=42
-  _globals['_WORKER']._serialized_end=408
-  _globals['_WORKER_LABELSENTRY']._serialized_start=363
-  _globals['_WORKER_LABELSENTRY']._serialized_end=408
+  _globals['_WORKERSTATUS']._serialized_start=515
+  _globals['_WORKERSTATUS']._serialized_end=672
+  _globals['_SLOTPOOL']._serialized_start=41
+  _globals['_SLOTPOOL']._serialized_end=100
+  _globals['_WORKER']._serialized_start=103
+  _globals['_WORKER']._serialized_end=512
+  _globals['_WORKER_LABELSENTRY']._serialized_start=467
+  _globals['_WORKER_LABELSENTRY']._serialized_end=512
 # @@protoc_insertion_point(module_scope)

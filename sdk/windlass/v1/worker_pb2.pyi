@@ -33,6 +33,8 @@ class _WorkerStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkerSt
     """Its stream is gone; it may come back and go on until its session expires."""
     WORKER_STATUS_DRAINING: _WorkerStatus.ValueType  # 3
     """Finishes what it has and takes nothing new."""
+    WORKER_STATUS_PAUSED: _WorkerStatus.ValueType  # 4
+    """Connected and paused: keeps what it has, gets nothing new until it is resumed."""
 
 class WorkerStatus(_WorkerStatus, metaclass=_WorkerStatusEnumTypeWrapper):
     """What a worker is doing."""
@@ -45,7 +47,39 @@ WORKER_STATUS_DISCONNECTED: WorkerStatus.ValueType  # 2
 """Its stream is gone; it may come back and go on until its session expires."""
 WORKER_STATUS_DRAINING: WorkerStatus.ValueType  # 3
 """Finishes what it has and takes nothing new."""
+WORKER_STATUS_PAUSED: WorkerStatus.ValueType  # 4
+"""Connected and paused: keeps what it has, gets nothing new until it is resumed."""
 Global___WorkerStatus: _TypeAlias = WorkerStatus  # noqa: Y015
+
+@_typing.final
+class SlotPool(_message.Message):
+    """Slots of one kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    SLOTS_USED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name; "default" for those of tasks that name no pool."""
+    slots: _builtins.int
+    """Slots in all."""
+    slots_used: _builtins.int
+    """Slots that attempts occupy now."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        slots: _builtins.int = ...,
+        slots_used: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "slots", b"slots", "slots_used", b"slots_used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlotPool: _TypeAlias = SlotPool  # noqa: Y015
 
 @_typing.final
 class Worker(_message.Message):
@@ -86,6 +120,7 @@ class Worker(_message.Message):
     DISPATCHER_ADDRESS_FIELD_NUMBER: _builtins.int
     CONNECTED_AT_MS_FIELD_NUMBER: _builtins.int
     SESSION_EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    SLOT_POOLS_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """Random, minted by the worker when it starts; outlives its connections."""
     name: _builtins.str
@@ -93,9 +128,9 @@ class Worker(_message.Message):
     status: Global___WorkerStatus.ValueType
     """What it is doing."""
     slots: _builtins.int
-    """Slots in all."""
+    """Slots in all, of the pool "default"."""
     slots_used: _builtins.int
-    """Slots that attempts occupy now."""
+    """Slots of that pool that attempts occupy now."""
     sdk: _builtins.str
     """"python 1.2.3": the SDK and its version."""
     host: _builtins.str
@@ -118,6 +153,10 @@ class Worker(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Its labels."""
 
+    @_builtins.property
+    def slot_pools(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotPool]:
+        """Its other pools, by name."""
+
     def __init__(
         self,
         *,
@@ -134,10 +173,11 @@ class Worker(_message.Message):
         dispatcher_address: _builtins.str = ...,
         connected_at_ms: _builtins.int = ...,
         session_expires_at_ms: _builtins.int = ...,
+        slot_pools: _abc.Iterable[Global___SlotPool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected_at_ms", b"connected_at_ms", "dispatcher_address", b"dispatcher_address", "host", b"host", "labels", b"labels", "name", b"name", "queues", b"queues", "sdk", b"sdk", "session_expires_at_ms", b"session_expires_at_ms", "slots", b"slots", "slots_used", b"slots_used", "status", b"status", "worker_id", b"worker_id", "workflow_names", b"workflow_names"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected_at_ms", b"connected_at_ms", "dispatcher_address", b"dispatcher_address", "host", b"host", "labels", b"labels", "name", b"name", "queues", b"queues", "sdk", b"sdk", "session_expires_at_ms", b"session_expires_at_ms", "slot_pools", b"slot_pools", "slots", b"slots", "slots_used", b"slots_used", "status", b"status", "worker_id", b"worker_id", "workflow_names", b"workflow_names"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

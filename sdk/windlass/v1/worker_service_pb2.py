@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from windlass.v1 import worker_pb2 as windlass_dot_v1_dot_worker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n windlass/v1/worker_service.proto\x12\x0bwindlass.v1\x1a\x18windlass/v1/worker.proto\";\n\x12ListWorkersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"T\n\x13ListWorkersResponse\x12$\n\x07workers\x18\x01 \x03(\x0b\x32\x13.windlass.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x10GetWorkerRequest\x12\x11\n\tworker_id\x18\x01 \x01(\t\"8\n\x11GetWorkerResponse\x12#\n\x06worker\x18\x01 \x01(\x0b\x32\x13.windlass.v1.Worker\"\x18\n\x16ListDispatchersRequest\",\n\x17ListDispatchersResponse\x12\x11\n\taddresses\x18\x01 \x03(\t2\x8b\x02\n\rWorkerService\x12P\n\x0bListWorkers\x12\x1f.windlass.v1.ListWorkersRequest\x1a .windlass.v1.ListWorkersResponse\x12J\n\tGetWorker\x12\x1d.windlass.v1.GetWorkerRequest\x1a\x1e.windlass.v1.GetWorkerResponse\x12\\\n\x0fListDispatchers\x12#.windlass.v1.ListDispatchersRequest\x1a$.windlass.v1.ListDispatchersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n windlass/v1/worker_service.proto\x12\x0bwindlass.v1\x1a\x18windlass/v1/worker.proto\";\n\x12ListWorkersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"T\n\x13ListWorkersResponse\x12$\n\x07workers\x18\x01 \x03(\x0b\x32\x13.windlass.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x10GetWorkerRequest\x12\x11\n\tworker_id\x18\x01 \x01(\t\"8\n\x11GetWorkerResponse\x12#\n\x06worker\x18\x01 \x01(\x0b\x32\x13.windlass.v1.Worker\")\n\x13PauseWorkersRequest\x12\x12\n\nworker_ids\x18\x01 \x03(\t\"\x16\n\x14PauseWorkersResponse\"*\n\x14ResumeWorkersRequest\x12\x12\n\nworker_ids\x18\x01 \x03(\t\"\x17\n\x15ResumeWorkersResponse\"\x18\n\x16ListDispatchersRequest\",\n\x17ListDispatchersResponse\x12\x11\n\taddresses\x18\x01 \x03(\t2\xb8\x03\n\rWorkerService\x12P\n\x0bListWorkers\x12\x1f.windlass.v1.ListWorkersRequest\x1a .windlass.v1.ListWorkersResponse\x12J\n\tGetWorker\x12\x1d.windlass.v1.GetWorkerRequest\x1a\x1e.windlass.v1.GetWorkerResponse\x12S\n\x0cPauseWorkers\x12 .windlass.v1.PauseWorkersRequest\x1a!.windlass.v1.PauseWorkersResponse\x12V\n\rResumeWorkers\x12!.windlass.v1.ResumeWorkersRequest\x1a\".windlass.v1.ResumeWorkersResponse\x12\\\n\x0fListDispatchers\x12#.windlass.v1.ListDispatchersRequest\x1a$.windlass.v1.ListDispatchersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,10 +40,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETWORKERREQUEST']._serialized_end=259
   _globals['_GETWORKERRESPONSE']._serialized_start=261
   _globals['_GETWORKERRESPONSE']._serialized_end=317
-  _globals['_LISTDISPATCHERSREQUEST']._serialized_start=319
-  _globals['_LISTDISPATCHERSREQUEST']._serialized_end=343
-  _globals['_LISTDISPATCHERSRESPONSE']._serialized_start=345
-  _globals['_LISTDISPATCHERSRESPONSE']._serialized_end=389
-  _globals['_WORKERSERVICE']._serialized_start=392
-  _globals['_WORKERSERVICE']._serialized_end=659
+  _globals['_PAUSEWORKERSREQUEST']._serialized_start=319
+  _globals['_PAUSEWORKERSREQUEST']._serialized_end=360
+  _globals['_PAUSEWORKERSRESPONSE']._serialized_start=362
+  _globals['_PAUSEWORKERSRESPONSE']._serialized_end=384
+  _globals['_RESUMEWORKERSREQUEST']._serialized_start=386
+  _globals['_RESUMEWORKERSREQUEST']._serialized_end=428
+  _globals['_RESUMEWORKERSRESPONSE']._serialized_start=430
+  _globals['_RESUMEWORKERSRESPONSE']._serialized_end=453
+  _globals['_LISTDISPATCHERSREQUEST']._serialized_start=455
+  _globals['_LISTDISPATCHERSREQUEST']._serialized_end=479
+  _globals['_LISTDISPATCHERSRESPONSE']._serialized_start=481
+  _globals['_LISTDISPATCHERSRESPONSE']._serialized_end=525
+  _globals['_WORKERSERVICE']._serialized_start=528
+  _globals['_WORKERSERVICE']._serialized_end=968
 # @@protoc_insertion_point(module_scope)

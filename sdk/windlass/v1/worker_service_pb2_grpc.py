@@ -45,6 +45,16 @@ class WorkerServiceStub:
                 request_serializer=windlass_dot_v1_dot_worker__service__pb2.GetWorkerRequest.SerializeToString,
                 response_deserializer=windlass_dot_v1_dot_worker__service__pb2.GetWorkerResponse.FromString,
                 _registered_method=True)
+        self.PauseWorkers = channel.unary_unary(
+                '/windlass.v1.WorkerService/PauseWorkers',
+                request_serializer=windlass_dot_v1_dot_worker__service__pb2.PauseWorkersRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_worker__service__pb2.PauseWorkersResponse.FromString,
+                _registered_method=True)
+        self.ResumeWorkers = channel.unary_unary(
+                '/windlass.v1.WorkerService/ResumeWorkers',
+                request_serializer=windlass_dot_v1_dot_worker__service__pb2.ResumeWorkersRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_worker__service__pb2.ResumeWorkersResponse.FromString,
+                _registered_method=True)
         self.ListDispatchers = channel.unary_unary(
                 '/windlass.v1.WorkerService/ListDispatchers',
                 request_serializer=windlass_dot_v1_dot_worker__service__pb2.ListDispatchersRequest.SerializeToString,
@@ -70,6 +80,22 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseWorkers(self, request, context):
+        """Gives these workers no new work until they are resumed; they keep what they have, and stay paused when
+        they connect again. NOT_FOUND names one whose session has expired or that never was, and none is
+        paused then. Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeWorkers(self, request, context):
+        """Ends the pause of workers. As PauseWorkers otherwise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDispatchers(self, request, context):
         """The dispatchers alive, least loaded first: a worker opens its stream to the first that it can
         reach. UNAVAILABLE while there is none.
@@ -90,6 +116,16 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.GetWorker,
                     request_deserializer=windlass_dot_v1_dot_worker__service__pb2.GetWorkerRequest.FromString,
                     response_serializer=windlass_dot_v1_dot_worker__service__pb2.GetWorkerResponse.SerializeToString,
+            ),
+            'PauseWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseWorkers,
+                    request_deserializer=windlass_dot_v1_dot_worker__service__pb2.PauseWorkersRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_worker__service__pb2.PauseWorkersResponse.SerializeToString,
+            ),
+            'ResumeWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeWorkers,
+                    request_deserializer=windlass_dot_v1_dot_worker__service__pb2.ResumeWorkersRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_worker__service__pb2.ResumeWorkersResponse.SerializeToString,
             ),
             'ListDispatchers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDispatchers,
@@ -152,6 +188,60 @@ class WorkerService:
             '/windlass.v1.WorkerService/GetWorker',
             windlass_dot_v1_dot_worker__service__pb2.GetWorkerRequest.SerializeToString,
             windlass_dot_v1_dot_worker__service__pb2.GetWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.WorkerService/PauseWorkers',
+            windlass_dot_v1_dot_worker__service__pb2.PauseWorkersRequest.SerializeToString,
+            windlass_dot_v1_dot_worker__service__pb2.PauseWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/windlass.v1.WorkerService/ResumeWorkers',
+            windlass_dot_v1_dot_worker__service__pb2.ResumeWorkersRequest.SerializeToString,
+            windlass_dot_v1_dot_worker__service__pb2.ResumeWorkersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,13 @@ class WorkerServiceStub:
     """Workers whose session has not expired, by name."""
     GetWorker: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.GetWorkerRequest, _worker_service_pb2.GetWorkerResponse]
     """One worker. NOT_FOUND where its session has expired or it never was."""
+    PauseWorkers: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.PauseWorkersRequest, _worker_service_pb2.PauseWorkersResponse]
+    """Gives these workers no new work until they are resumed; they keep what they have, and stay paused when
+    they connect again. NOT_FOUND names one whose session has expired or that never was, and none is
+    paused then. Repeating it changes nothing.
+    """
+    ResumeWorkers: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.ResumeWorkersRequest, _worker_service_pb2.ResumeWorkersResponse]
+    """Ends the pause of workers. As PauseWorkers otherwise."""
     ListDispatchers: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.ListDispatchersRequest, _worker_service_pb2.ListDispatchersResponse]
     """The dispatchers alive, least loaded first: a worker opens its stream to the first that it can
     reach. UNAVAILABLE while there is none.
@@ -51,6 +58,13 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """Workers whose session has not expired, by name."""
     GetWorker: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.GetWorkerRequest, _worker_service_pb2.GetWorkerResponse]  # type: ignore[assignment]
     """One worker. NOT_FOUND where its session has expired or it never was."""
+    PauseWorkers: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.PauseWorkersRequest, _worker_service_pb2.PauseWorkersResponse]  # type: ignore[assignment]
+    """Gives these workers no new work until they are resumed; they keep what they have, and stay paused when
+    they connect again. NOT_FOUND names one whose session has expired or that never was, and none is
+    paused then. Repeating it changes nothing.
+    """
+    ResumeWorkers: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.ResumeWorkersRequest, _worker_service_pb2.ResumeWorkersResponse]  # type: ignore[assignment]
+    """Ends the pause of workers. As PauseWorkers otherwise."""
     ListDispatchers: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.ListDispatchersRequest, _worker_service_pb2.ListDispatchersResponse]  # type: ignore[assignment]
     """The dispatchers alive, least loaded first: a worker opens its stream to the first that it can
     reach. UNAVAILABLE while there is none.
@@ -74,6 +88,25 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_worker_service_pb2.GetWorkerResponse, _abc.Awaitable[_worker_service_pb2.GetWorkerResponse]]:
         """One worker. NOT_FOUND where its session has expired or it never was."""
+
+    @_abc_1.abstractmethod
+    def PauseWorkers(
+        self,
+        request: _worker_service_pb2.PauseWorkersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_service_pb2.PauseWorkersResponse, _abc.Awaitable[_worker_service_pb2.PauseWorkersResponse]]:
+        """Gives these workers no new work until they are resumed; they keep what they have, and stay paused when
+        they connect again. NOT_FOUND names one whose session has expired or that never was, and none is
+        paused then. Repeating it changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeWorkers(
+        self,
+        request: _worker_service_pb2.ResumeWorkersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_service_pb2.ResumeWorkersResponse, _abc.Awaitable[_worker_service_pb2.ResumeWorkersResponse]]:
+        """Ends the pause of workers. As PauseWorkers otherwise."""
 
     @_abc_1.abstractmethod
     def ListDispatchers(

@@ -92,6 +92,10 @@ def to_worker(worker: StoredWorker, dispatchers: dict[str, str]) -> worker_pb2.W
     """A worker; `dispatchers` are the addresses by incarnation."""
     message = worker_pb2.Worker.FromString(worker.info)
     message.status = _WORKER_STATUSES[worker.state]
+    if worker.paused and message.status == worker_pb2.WORKER_STATUS_ACTIVE:
+        message.status = worker_pb2.WORKER_STATUS_PAUSED
+    for pool in message.slot_pools:
+        pool.slots_used = worker.pools_used.get(pool.name, 0)
     message.slots_used = worker.slots_used
     message.dispatcher_address = dispatchers.get(worker.dispatcher, "")
     message.connected_at_ms = worker.since_ms

@@ -44,6 +44,7 @@ async def enrol(
         queues=queues,
         labels=hello.labels,
         slots=hello.slots,
+        slot_pools=[worker_pb2.SlotPool(name=name, slots=slots) for name, slots in sorted(hello.slot_pools.items())],
         sdk=hello.sdk[:200],
         host=hello.host[:200],
     )

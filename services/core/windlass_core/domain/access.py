@@ -73,6 +73,8 @@ NEEDED: Final[Mapping[str, frozenset[Scope]]] = {
     "/windlass.v1.RateLimitService/DeleteRateLimit": _ADMIN,
     "/windlass.v1.WorkerService/ListWorkers": _READ,
     "/windlass.v1.WorkerService/GetWorker": _READ,
+    "/windlass.v1.WorkerService/PauseWorkers": _ADMIN,
+    "/windlass.v1.WorkerService/ResumeWorkers": _ADMIN,
     "/windlass.v1.WorkerService/ListDispatchers": _WORK,
     "/windlass.v1.DispatchService/Connect": _WORK,
     "/windlass.v1.SystemService/GetSystem": frozenset(Scope),

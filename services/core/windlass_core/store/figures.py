@@ -95,7 +95,7 @@ class FiguresReader:
 
     async def _capacity(self, namespace: str) -> Capacity:
         workers = await self._workers.all(namespace)
-        takers = [worker for worker in workers if worker.state == "a"]
+        takers = [worker for worker in workers if worker.state == "a" and not worker.paused]
         slots = sum(worker_pb2.Worker.FromString(worker.info).slots for worker in takers)
         return Capacity(
             namespace,

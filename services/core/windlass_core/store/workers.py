@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from windlass_core.domain.placement import DEFAULT_POOL
 from windlass_core.store.keys import Keys
 from windlass_core.store.reader import Reader
-from windlass_core.store.scripts import Scripts
+from windlass_core.store.scripts import Scripts, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,10 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class StoredWorker:
-    """A worker as the store has it. `state` is `a`, `d` or `g`; times in ms since 1970 UTC."""
+    """A worker as the store has it. `state` is `a`, `d` or `g`; times in ms since 1970 UTC.
+
+    `pools_used` has the slots taken in pools other than the default one.
+    """
 
     info: bytes
     state: str
@@ -49,6 +53,8 @@ class StoredWorker:
     slots_used: int
     since_ms: int
     expires_ms: int
+    paused: bool
+    pools_used: dict[str, int]
 
 
 class Workers:
@@ -76,6 +82,14 @@ class Workers:
         counted: int = await self._scripts.call("worker_leave", leaving)
         return counted
 
+    async def pause(self, namespace: str, worker_ids: Sequence[str], *, pause: bool) -> list[str]:
+        """Gives workers no new work, or gives them work again.
+
+        Returns the ids that the namespace doesn't have; where there is one, nothing was changed.
+        """
+        unknown = await self._scripts.call("workers_pause", (namespace, worker_ids, pause))
+        return [worker_id.decode() for worker_id in unknown]
+
     async def heartbeat(self, ttl_ms: int, beats: Sequence[tuple[str, str, Sequence[str]]]) -> list[list[str] | None]:
         """Renews (worker, session, leases held).
 
@@ -98,16 +112,22 @@ class Workers:
         commands: list[tuple[str | int, ...]] = []
         for worker in worker_ids:
             key = self._keys.of("worker", worker=worker)
-            commands.append(("HMGET", key, "ns", "info", "st", "disp", "since"))
-            commands.append(("SCARD", self._keys.of("slots", worker=worker, pool="default")))
+            commands.append(("HMGET", key, "ns", "info", "st", "disp", "since", "pz", "pl"))
+            commands.append(("SCARD", self._keys.of("slots", worker=worker, pool=DEFAULT_POOL)))
             commands.append(("ZSCORE", sessions, worker))
         replies = await self._reader.many(commands)
         workers = []
-        for fields, used, expires in zip(*[iter(replies)] * 3, strict=True):
-            ns, info, state, dispatcher, since = fields
+        for worker, (fields, used, expires) in zip(worker_ids, zip(*[iter(replies)] * 3, strict=True), strict=True):
+            ns, info, state, dispatcher, since, paused, further = fields
             if ns is not None and ns.decode() == namespace:
+                pools_used = await self._pools_used(worker, further) if further else {}
                 workers.append(
                     StoredWorker(info, state.decode(), dispatcher.decode(), used, int(since),
-                                 int(expires or 0))
+                                 int(expires or 0), paused is not None, pools_used)
                 )  # fmt: skip
         return workers
+
+    async def _pools_used(self, worker: str, further: bytes) -> dict[str, int]:
+        pools = sorted({pool.decode() for _group, pool, _slots in unpack(further)} - {DEFAULT_POOL})
+        used = await self._reader.many([("SCARD", self._keys.of("slots", worker=worker, pool=pool)) for pool in pools])
+        return dict(zip(pools, used, strict=True))
