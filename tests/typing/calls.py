@@ -15,9 +15,13 @@ from pydantic import BaseModel
 from windlass import (
     BatchContext,
     CallNext,
+    ConcurrencyExpression,
+    ConcurrencyLimitStrategy,
     Context,
     Depends,
     Priority,
+    RateLimit,
+    RateLimitDuration,
     TaskRunRef,
     Windlass,
     WindlassError,
@@ -64,6 +68,23 @@ def resize(path: str, width: int = 3) -> Size:
 @app.task(queue="fast")
 async def resize_async(path: str, width: int = 3) -> Size:
     return Size(width)
+
+
+@app.task(
+    concurrency=[ConcurrencyExpression("input.path", 2, ConcurrencyLimitStrategy.CANCEL_NEWEST, level="task")],
+    rate_limits=[RateLimit(dynamic_key="input.path", units="input.width", limit=5, duration=RateLimitDuration.HOUR)],
+)
+def gated(path: str, width: int = 3) -> Size:
+    return Size(width)
+
+
+@app.task(concurrency=3)
+async def counted(input: Image, ctx: Context) -> Size:
+    return Size(1)
+
+
+app.task(concurrency="3")  # type: ignore[arg-type]
+app.task(rate_limits=["mail"])  # type: ignore[list-item]
 
 
 @app.task
@@ -147,6 +168,9 @@ items = [process_image.create_bulk_run_item(Image(url="a"), priority=Priority.LO
 assert_type(process_image.run_many(items), list[Size])
 assert_type(process_image.run_many(items, return_exceptions=True), list[Size | WindlassError])
 assert_type(process_image.run_many(items, wait_for_result=False), list[TaskRunRef[Size]])
+
+assert_type(gated.run("a", width=3), Size)
+assert_type(counted.run(Image(url="a")), Size)
 
 assert_type(resize.run("a"), Size)
 assert_type(resize.run("a", width=3), Size)
