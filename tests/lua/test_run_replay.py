@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.world import NAMESPACE
+from tests.support.world import NAMESPACE, permit
 from windlass_core.domain.errors import StoreFull
 from windlass_core.domain.limits import MAX_CRASHES
 from windlass_core.domain.phase import Phase
@@ -252,3 +252,23 @@ async def test_nothing_to_replay_changes_nothing(world: World) -> None:
     before: Any = (await world.look()).values
     assert await _replay(world) == []
     assert (await world.look()).values == before
+
+
+@pytest.mark.parametrize("strategy", ["rr", "cip", "cn"])
+async def test_a_replay_waits_for_its_concurrency_key(world: World, strategy: str) -> None:
+    """It cancels nobody, and is not cancelled for others: it is asked for, and comes when a permit is free."""
+    gates = [permit(strategy=strategy, level="w")]
+    await world.connect()
+    (first,) = await world.submit(gates=gates)
+    await world.match()
+    await world.complete(first)
+    (second,) = await world.submit(gates=gates)
+    await world.match()
+    await world.delivered()
+    assert await _replay(world, first) == ["replayed"]
+    assert await world.match() == 0
+    assert (await world.phase(first), await world.phase(second)) == (Phase.READY, Phase.LEASED)
+    await world.complete(second)
+    await world.match()
+    assert [attempt.run_id for _, attempt in await world.delivered()] == [first]
+    assert await world.complete(first) == ["recorded"]

@@ -387,3 +387,14 @@ async def test_a_worker_id_of_another_namespace_disturbs_nobody(
     async with asyncio.timeout(10):
         assert (await worker.read()).heartbeat_answer.sequence == 7
     worker.cancel()
+
+
+async def test_a_worker_cancels_runs_by_their_ids_alone(caller: AnyCaller, shard: Shard, ours: Things) -> None:
+    """A task may cancel its own run; what it can't name it does not reach."""
+    work, _ = await make_token(shard, Scope.WORK, namespace=OURS)
+    everything = run_service_pb2.CancelRunsRequest(filter=run_service_pb2.RunFilter(), all=True)
+    with pytest.raises(grpc.aio.AioRpcError, match="cancelling by a filter needs the scope submit"):
+        await caller.first("/windlass.v1.RunService/CancelRuns", everything, bearer(work))
+    named = run_service_pb2.CancelRunsRequest(run_ids=[ours.run_id])
+    answer = await caller.first("/windlass.v1.RunService/CancelRuns", named, bearer(work))
+    assert list(answer.outcomes) == [run_service_pb2.CANCEL_OUTCOME_CANCELLED]
