@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from windlass import (
     CallNext,
+    ConcurrencyExpression,
+    ConcurrencyLimitStrategy,
     Context,
     DesiredWorkerLabel,
     Priority,
@@ -171,6 +173,32 @@ async def test_a_run_is_cancelled_by_its_id(app: Windlass, serving: Serving) -> 
             await seen.wait()
         with pytest.raises(RunCancelled):
             await ref.aio_result(timeout=30)
+
+
+async def test_a_newer_run_cancels_the_one_before(app: Windlass, serving: Serving) -> None:
+    """`CANCEL_IN_PROGRESS`, for the same key."""
+    begun = asyncio.Event()
+
+    @app.task(
+        concurrency=ConcurrencyExpression(
+            expression="input.image_url",
+            max_runs=1,
+            limit_strategy=ConcurrencyLimitStrategy.CANCEL_IN_PROGRESS,
+        ),
+    )
+    async def process_image(input: ImageInput, ctx: Context) -> str:
+        if input.filters == ["slow"]:
+            begun.set()
+            await asyncio.Event().wait()
+        return input.filters[0]
+
+    async with serving(app), asyncio.timeout(30):
+        slow = ImageInput(image_url=PHOTO.image_url, filters=["slow"])
+        before = await process_image.aio_run(slow, wait_for_result=False)
+        await begun.wait()
+        assert await process_image.aio_run(PHOTO) == "thumbnail"
+        with pytest.raises(RunCancelled):
+            await before.aio_result()
 
 
 async def test_priority_is_an_enum(app: Windlass, serving: Serving) -> None:
