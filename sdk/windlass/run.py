@@ -24,7 +24,8 @@ class Run:
     """One run as the engine keeps it. Times are aware and in UTC.
 
     `errors` tells how its attempts failed, the latest hundred, oldest first, those before a replay too;
-    `errors_dropped` counts the others. `progress` is what its last attempt has told.
+    `errors_dropped` counts the others. `waits_for` says which concurrency key, rate limit or pause keeps it
+    waiting; empty where none does, and in lists. `progress` is what its last attempt has told.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Run:
     replays: int = 0
     errors_dropped: int = 0
     idempotency_key: str | None = None
+    waits_for: str = ""
 
     @classmethod
     def from_proto(cls, run: run_pb2.Run) -> Self:
@@ -81,6 +83,7 @@ class Run:
             replays=run.replays,
             errors_dropped=run.failures_dropped,
             idempotency_key=spec.idempotency.key or None,
+            waits_for=run.waits_for,
         )
 
 

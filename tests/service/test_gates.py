@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from tests.support.raw_client import RawWorker, detail_of, submission
+from tests.support.raw_client import RawWorker, detail_of, raw_worker, submission
 from windlass.v1 import error_pb2, run_service_pb2, workflow_pb2
 from windlass_core.randomness import mint_id
 
@@ -99,3 +99,17 @@ async def test_a_plain_definition_of_the_same_name_takes_the_gates_away(api: Doo
     await api.register(task)
     (run_id,) = await api.submit(submission(task, {}))
     assert json.loads((await api.get(run_id)).spec.input_json) == {}
+
+
+async def test_a_run_tells_for_which_key_it_waits(api: Door, dispatcher: Door, task: str) -> None:
+    """While it does, and as the expression gave it."""
+    async with raw_worker(dispatcher, task) as worker:
+        await api.register(task, concurrency=[workflow_pb2.Concurrency(expression="'user|' + input.user", max_runs=1)])
+        first, second = await api.submit(*(submission(task, {"user": "ann"}) for _ in range(2)))
+        (assignment,) = await worker.assigned()
+        assert (await api.get(second)).waits_for == "a permit of its concurrency key 'user|ann'"
+        assert (await api.get(first)).waits_for == ""
+        await worker.complete(assignment)
+        (assignment,) = await worker.assigned()
+        assert (await api.get(second)).waits_for == ""
+        await worker.complete(assignment)

@@ -52,7 +52,8 @@ async def test_a_paused_workflow_takes_runs_in_and_starts_none(api: Door, dispat
         (assignment,) = await worker.assigned()
         assert assignment.run_id == goes
         await worker.complete(assignment)
-        assert (await api.get(waits)).phase == run_pb2.RUN_PHASE_READY
+        shown = await api.get(waits)
+        assert (shown.phase, shown.waits_for) == (run_pb2.RUN_PHASE_READY, "the end of its workflow's pause")
         for _ in range(2):
             await api.workflows.ResumeWorkflows(resume)
         (assignment,) = await worker.assigned()
@@ -73,6 +74,7 @@ async def test_a_paused_queue_holds_back_its_runs_alone(api: Door, dispatcher: D
         assert assignment.run_id == goes
         await worker.complete(assignment)
         assert (await _queues(api, page_size=1))[queue] == (2, True)
+        assert {(await api.get(run_id)).waits_for for run_id in waits} == {"the end of its queue's pause"}
         await api.workflows.ResumeQueues(workflow_service_pb2.ResumeQueuesRequest(names=[queue]))
         assignments = await worker.assigned(2)
         assert {each.run_id for each in assignments} == set(waits)

@@ -109,7 +109,8 @@ async def test_units_are_taken_by_attempts_and_shown(api: Door, dispatcher: Door
         assert state.used == 4
         assert state.window_ends_at_ms > 0
         (waits,) = set(runs) - {each.run_id for each in started}
-        assert (await api.get(waits)).phase == run_pb2.RUN_PHASE_READY
+        shown = await api.get(waits)
+        assert (shown.phase, shown.waits_for) == (run_pb2.RUN_PHASE_READY, f"units of the rate limit '{key}'")
         await worker.complete_all(started)
         assert (await api.get(waits)).phase == run_pb2.RUN_PHASE_READY
         await _put(api, key, limit=6)

@@ -41,6 +41,7 @@ def show_run(run_id: str, *, as_json: bool) -> None:
             "attempt": str(run.attempt),
             "replays": str(run.replays or ""),
             "key": printable(run.idempotency_key or ""),
+            "waits for": printable(run.waits_for),
             "worker": run.worker_id,
             "submitted": f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at)}",
             "took": _took(run),

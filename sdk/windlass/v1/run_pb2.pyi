@@ -396,6 +396,7 @@ class Run(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     REPLAYS_FIELD_NUMBER: _builtins.int
     FAILURES_DROPPED_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUIDv7, minted by the caller or, where it left it out, by the api."""
     workflow_version: _builtins.str
@@ -426,6 +427,10 @@ class Run(_message.Message):
     """How often it was replayed after an end."""
     failures_dropped: _builtins.int
     """Failed attempts that are not among the failures: the engine keeps the latest 100 of a run."""
+    waits_for: _builtins.str
+    """What keeps it waiting although it is due, besides a worker's slot, for people: a concurrency key, a
+    rate limit, a pause. Empty where that is nothing. Left out of lists.
+    """
     @_builtins.property
     def spec(self) -> Global___RunSpec:
         """What was asked for, with the priority and the queue that its definition had where it named none."""
@@ -459,10 +464,11 @@ class Run(_message.Message):
         progress: Global___Progress | None = ...,
         replays: _builtins.int = ...,
         failures_dropped: _builtins.int = ...,
+        waits_for: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "failures", b"failures", "failures_dropped", b"failures_dropped", "finished_at_ms", b"finished_at_ms", "output_json", b"output_json", "phase", b"phase", "progress", b"progress", "ready_at_ms", b"ready_at_ms", "replays", b"replays", "run_id", b"run_id", "spec", b"spec", "started_at_ms", b"started_at_ms", "status", b"status", "worker_id", b"worker_id", "workflow_version", b"workflow_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "failures", b"failures", "failures_dropped", b"failures_dropped", "finished_at_ms", b"finished_at_ms", "output_json", b"output_json", "phase", b"phase", "progress", b"progress", "ready_at_ms", b"ready_at_ms", "replays", b"replays", "run_id", b"run_id", "spec", b"spec", "started_at_ms", b"started_at_ms", "status", b"status", "waits_for", b"waits_for", "worker_id", b"worker_id", "workflow_version", b"workflow_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,6 +69,7 @@ class Api(Service):
             self._waiting,
             self._following,
             self._definitions,
+            self.shard.gates,
             Bounds(settings.max_unread_bytes, settings.unread_timeout.total_seconds()),
             max_streams=settings.max_streams,
             connection_age_s=connection_age_s,

@@ -28,6 +28,7 @@ from windlass_core.failure import failure_message
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.portion import portion
 from windlass_core.rpc.status import abort, refuse, streaming, unary
+from windlass_core.store.gates import Gates
 from windlass_core.store.runs import Runs
 
 # A session ends when its connection takes no new calls any more, which gRPC varies by a tenth, and not
@@ -68,6 +69,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         waiting: Waiting,
         following: Following,
         definitions: DefinitionCache,
+        gates: Gates,
         bounds: Bounds,
         *,
         max_streams: int,
@@ -78,6 +80,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self._waiting = waiting
         self._following = following
         self._definitions = definitions
+        self._gates = gates
         self._bounds = bounds
         self._max_streams = max_streams
         self._connection_age_s = connection_age_s
@@ -118,6 +121,8 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         latest = portion((failure_message(f) for f in reversed(failures)), _FAILURE_BYTES)
         message.failures.extend(reversed(latest))
         message.failures_dropped = run.failures_dropped + len(failures) - len(latest)
+        if run.phase is Phase.READY:
+            message.waits_for = await self._gates.parked_at(run.flow, run.place)
         return run_service_pb2.GetRunResponse(run=message)
 
     @override

@@ -1,6 +1,6 @@
 """Owns what keeps runs waiting though there is room for them: what is paused by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from windlass_core.store.keys import Keys
@@ -43,6 +43,22 @@ class Gates:
             workflows=frozenset(name for kind, name in named if kind == "workflow"),
             queues=frozenset(name for kind, name in named if kind == "queue"),
         )
+
+    async def parked_at(self, flow: str, place: str) -> str:
+        """The gate that keeps the runs of a place in a flow waiting, for people; empty where none does."""
+        at = await self._reader.one("HGET", self._keys.of("lane_meta", lane=f"{flow}/{place}"), "at")
+        kind, _, key = (at or b"").decode().partition(":")
+        return _SHOWN[kind](key) if kind in _SHOWN else ""
+
+
+# What follows the kind in a gate's name begins with the namespace, and of a concurrency key goes on with
+# the workflow and the place in its definition.
+_SHOWN: dict[str, Callable[[str], str]] = {
+    "c": lambda key: f"a permit of its concurrency key {key.split('|', 3)[3]!r}",
+    "r": lambda key: f"units of the rate limit {key.split('|', 1)[1].removeprefix('=')!r}",
+    "workflow": lambda _: "the end of its workflow's pause",
+    "queue": lambda _: "the end of its queue's pause",
+}
 
 
 def _names(namespace: str, workflows: Sequence[str], queues: Sequence[str]) -> list[str]:

@@ -95,6 +95,8 @@ class StoredRun:
     replays: int = 0
     # 0 where it was not asked for.
     level: int = 0
+    # Of its flow, where it waits when it is ready.
+    place: str = ""
     # A serialized Progress, empty where the last attempt has told none.
     progress: bytes = b""
 
@@ -126,6 +128,7 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         cancel_reason=None if cx is None else cx.decode(),
         # Of a run with gates their digest stands behind it.
         level=int((place or b"0")[:1]),
+        place=(place or b"").decode(),
         failures_dropped=int(dropped or 0),
         replays=int(replays or 0),
         progress=_progress_of(progress, int(attempt or 0)) if progress else b"",
