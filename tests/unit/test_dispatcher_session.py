@@ -105,6 +105,11 @@ def test_an_empty_message_breaks_the_protocol() -> None:
         ({"workflows": [workflow_pb2.WorkflowDefinition(name="a")] * 1001}, "hello.workflows"),
         ({"labels": {str(i): "x" for i in range(101)}}, "hello.labels"),
         ({"labels": {"zone": "x" * 201}}, "hello.labels"),
+        ({"slot_pools": {"gpu": 0}}, "hello.slot_pools"),
+        ({"slot_pools": {"gpu": MAX_SLOTS + 1}}, "hello.slot_pools"),
+        ({"slot_pools": {"default": 1}}, "hello.slot_pools"),
+        ({"slot_pools": {"a|b": 1}}, "hello.slot_pools"),
+        ({"slot_pools": {str(i): 1 for i in range(21)}}, "hello.slot_pools"),
     ],
 )
 def test_a_wrong_hello_is_refused_with_its_field(fields: dict[str, Any], field: str) -> None:

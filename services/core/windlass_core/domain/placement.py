@@ -17,7 +17,7 @@ from windlass_core.domain.names import check_pool, check_worker_id
 DEFAULT_POOL = "default"
 DEFAULT_WEIGHT = 100
 _MAX_WEIGHT = 1_000_000
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 _COMPARATORS = {number for number in workflow_pb2.LabelComparator.values() if number}
 _STRICTNESS = set(workflow_pb2.Sticky.values())
