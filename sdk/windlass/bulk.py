@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.exceptions import InvalidInput
@@ -12,7 +13,6 @@ from windlass.v1 import run_pb2, run_service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
 
     from windlass.transport.session import Api, ClientSession
 
@@ -51,6 +51,10 @@ class RunFilter:
             if isinstance(given, str):
                 raise InvalidInput(f"{name} takes a list, not {given!r}")
             object.__setattr__(self, name, tuple(given))
+        for name in ("since", "until"):
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, datetime):
+                raise InvalidInput(f"{name} takes a datetime, not {given!r}")
         try:
             self.to_proto()
         except (ValueError, TypeError) as error:

@@ -36,6 +36,9 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
         self.refuse_registration: error_pb2.ErrorDetail | None = None
         self.refuse: Callable[[run_pb2.RunSpec], error_pb2.ErrorDetail | None] = lambda _: None
         self.known_runs: set[str] = set()
+        #: The run that has every idempotency key, where there is one.
+        self.holder = ""
+        self._ended: dict[str, bytes] = {}
         self.metadata: dict[str, str | bytes] = {}
         self._reason: error_pb2.ErrorReason.ValueType | None = None
         self._server = LoopbackServer(
@@ -64,7 +67,8 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
         io_thread().run(self._say(response)).result(10)
 
     def finish(self, run_id: str, output: bytes = b"null") -> None:
-        """Tell the end of a run."""
+        """Tell the end of a run, now and to whoever asks for it."""
+        self._ended[run_id] = output
         self.say(results_of([completed(run_id, output)]))
 
     def break_streams(self, reason: error_pb2.ErrorReason.ValueType | None = None) -> None:
@@ -121,6 +125,8 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
                     request_id=request.request_id,
                     subscribed=run_service_pb2.SessionSubscribed(unknown_run_ids=unknown),
                 )
+                if ended := [each for each in request.subscribe.run_ids if each in self._ended]:
+                    yield results_of([completed(each, self._ended[each]) for each in ended])
 
     def _register(self, request: SessionRequest) -> SessionResponse:
         names = [each.name for each in request.register.workflows]
@@ -132,6 +138,9 @@ class FakeApi(run_service_pb2_grpc.RunServiceServicer):
     def _submit(self, request: SessionRequest) -> Iterator[SessionResponse]:
         outcomes, ends = [], []
         for run in request.submit.runs:
+            if self.holder and run.spec.HasField("idempotency"):
+                outcomes.append(run_service_pb2.SubmitOutcome(run_id=self.holder, duplicate=True))
+                continue
             error = self.refuse(run.spec)
             outcomes.append(run_service_pb2.SubmitOutcome(run_id=run.run_id, error=error))
             if error is None:
