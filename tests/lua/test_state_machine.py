@@ -266,6 +266,19 @@ class Scripts(RuleBasedStateMachine):
         """An attempt ends without one."""
         self._fail(*self._one_held(place), verdict, later=later)
 
+    @precondition(lambda self: self._held())
+    @rule(
+        place=st.integers(0, 5), verdicts=st.lists(VERDICTS, min_size=2, max_size=5) | VERDICTS.map(lambda v: [v] * 4)
+    )
+    def fail_again_and_again(self, place: int, verdicts: list[Any]) -> None:
+        """The same run, as often as it gets a worker: crashes add up, budgets are used up."""
+        run, _ = self._one_held(place)
+        for verdict in verdicts:
+            r = self._oracle.runs[run]
+            if r.phase in HELD:
+                self._fail(run, r.lease, verdict, later=False)
+                self.match()
+
     @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "refresh", "complete"]) | VERDICTS)
     def report(self, run: str, which: str, report: Any) -> None:
         """Something is said of a run under a lease, which may not be good, or no longer."""
@@ -417,8 +430,11 @@ class Scripts(RuleBasedStateMachine):
         self._note_given()
         s = self._do(self._world.look())
         assert s.phases() == self._oracle.phases()
+        for task, left in self._oracle.tokens.items():
+            assert float(s.hash(f"rb:{NAMESPACE}|{task}").get("k", self._oracle.budgets[task].min_per_minute)) == left
         for run, model in self._oracle.runs.items():
             assert int(s.hash(f"r:{run}").get("n", 0)) == model.attempt
+            assert model.phase.terminal or ("is" in s.hash(f"r:{run}")) == model.isolated
             if model.phase in HELD:
                 assert s.hash(f"r:{run}")["L"].decode() == model.lease
 

@@ -86,8 +86,8 @@ class Oracle:
         self.gates = GateOracle(self, limits or {})
         self.keys = KeyOracle(self)
         #: Of the tasks that have one. In exact fractions, and time does not pass for them here.
-        self.budgets = {"a": Budget(0.5, 2)}
-        self._tokens: dict[str, float] = {task: budget.min_per_minute for task, budget in self.budgets.items()}
+        self.budgets = {"a": Budget(0.5, 1)}
+        self.tokens: dict[str, float] = {task: budget.min_per_minute for task, budget in self.budgets.items()}
 
     def held_by(self, worker: str) -> dict[str, str]:
         """Lease → run of the attempts that a worker holds."""
@@ -198,18 +198,18 @@ class Oracle:
     def _retry(self, r: ModelRun, *, later: bool) -> str:
         r.isolated = False
         self._earn(r)
-        if r.task in self._tokens:
-            if self._tokens[r.task] < 1:
+        if r.task in self.tokens:
+            if self.tokens[r.task] < 1:
                 r.finish(Phase.FAILED)
                 return "spent"
-            self._tokens[r.task] -= 1
+            self.tokens[r.task] -= 1
         r.phase = Phase.BACKOFF if later else Phase.READY
         r.since = 0 if later else self.gates.tick()
         return "recorded"
 
     def _earn(self, r: ModelRun) -> None:
-        if r.task in self._tokens and r.attempt == 1:
-            self._tokens[r.task] += self.budgets[r.task].ratio
+        if r.task in self.tokens and r.attempt == 1:
+            self.tokens[r.task] += self.budgets[r.task].ratio
 
     def budget_of(self, run: str) -> Budget | None:
         """The retry budget of the run's task."""
