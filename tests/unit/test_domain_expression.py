@@ -136,3 +136,12 @@ def test_what_can_be_no_key_is_refused_when_it_is_defined(text: str, why: str) -
         _expression(text)
     assert raised.value.field == "w.key"
     assert why in str(raised.value)
+
+
+def test_a_syntax_error_says_where_and_whose() -> None:
+    """In one line, without what the library draws."""
+    with pytest.raises(InvalidField) as raised:
+        _expression("input.user ==\n  && 1")
+    said = str(raised.value)
+    assert "`input.user ==\n  && 1`, a key of 'a': at 2:3: Syntax error: " in said
+    assert "<input>" not in said

@@ -22,6 +22,8 @@ _EXPECTED: Final = "a string, a number or a boolean"
 _SCALARS: Final = ("STRING", "INT", "UINT", "DOUBLE", "BOOL")
 _SHOWN_CHARACTERS: Final = 200
 _VARIABLES: Final = re.compile("input|metadata")
+# The library calls what it reads `<input>`.
+_FOUND: Final = re.compile(r"ERROR: <input>:(\d+:\d+): (.*)")
 _ENVIRONMENT: Final = """
 name: submission
 variables:
@@ -104,12 +106,13 @@ def check_expression(text: str, field: str, purpose: str) -> Expression:
     except RuntimeError as error:
         raise InvalidField(
             f"{field}: expected a CEL expression over input and metadata, without loops and matches(); "
-            f"`{text[:_SHOWN_CHARACTERS]}`: {_line(error)}",
+            f"`{text[:_SHOWN_CHARACTERS]}`, {purpose}: {_syntax_error(error)}",
             field,
         ) from None
     kind = compiled.return_type().name()
     if kind not in (*_SCALARS, "DYN"):
-        raise InvalidField(f"{field}: `{text[:_SHOWN_CHARACTERS]}` gives {_named(kind)}; expected {_EXPECTED}", field)
+        shown = text[:_SHOWN_CHARACTERS]
+        raise InvalidField(f"{field}: `{shown}`, {purpose}, gives {_named(kind)}; expected {_EXPECTED}", field)
     return Expression(text, purpose, compiled)
 
 
@@ -130,6 +133,12 @@ def _named(kind: str) -> str:
     """What a CEL type is called where the value came as JSON."""
     name = kind.partition("<")[0].lower()
     return name if name == "null" else f"a {name}"
+
+
+def _syntax_error(error: object) -> str:
+    """The first of what the library found, and at which character of a line."""
+    first = _FOUND.search(str(error))
+    return f"at {first[1]}: {first[2]}"[: 2 * _SHOWN_CHARACTERS] if first else _line(error)
 
 
 def _line(error: object) -> str:
