@@ -238,7 +238,6 @@ def test_rate_limits_are_put_listed_and_deleted(site: Site) -> None:
         ("bash", ["windlass", "run", "pass"], "pass_gate"),
         ("zsh", ["windlass", "run", "pass"], "pass_gate"),
         ("bash", ["windlass", "workflows", "pause", "pass"], "pass_gate"),
-        ("bash", ["windlass", "queues", "pause", "def"], "default"),
         ("fish", ["windlass", "runs", "logs", "--fol"], "--follow"),
     ],
 )
