@@ -18,6 +18,7 @@ from windlass.idempotency import Idempotency, read_idempotency
 from windlass.payload import check_size, write_metadata
 from windlass.placement import DesiredWorkerLabels, StickyStrategy, read_placement
 from windlass.priority import Priority
+from windlass.retry import RetryPolicy
 from windlass.transport.call import Call, Pending
 from windlass.transport.io_thread import check_may_block
 from windlass.transport.run_id import mint
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from windlass.batch import KeyedRun
-    from windlass.retry import RetryPolicy
     from windlass.transport.session import ClientSession
 
 
@@ -107,7 +107,7 @@ def read_options(
         if priority is not None:
             fields["priority"] = int(Priority(priority))
         if retry is not None:
-            fields["retry"] = retry.to_proto()
+            fields["retry"] = _policy(retry)
         fields |= _waits(delay, expires)
         if queue is not None:
             fields["queue"] = queue
@@ -123,6 +123,13 @@ def read_options(
             raise
         raise InvalidInput(str(error)) from None
     return Request(fields, seconds, is_sticky=placement is not None and placement.sticky)
+
+
+def _policy(retry: object) -> workflow_pb2.RetryPolicy:
+    if not isinstance(retry, RetryPolicy):
+        msg = f"retry takes a RetryPolicy, not {retry!r}"
+        raise ValueError(msg)  # noqa: TRY004 - a wrong option is InvalidInput, whatever is wrong with it
+    return retry.to_proto()
 
 
 def _waits(delay: Duration | None, expires: Duration | None) -> dict[str, int]:

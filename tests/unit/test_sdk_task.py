@@ -272,6 +272,8 @@ def test_options_are_checked_at_once(app: Windlass) -> None:
         task.options(timeout="soon")
     with pytest.raises(InvalidInput, match=r"expires='1s': more than delay=1\.0 was expected"):
         task.options(delay=1.0, expires="1s")
+    with pytest.raises(InvalidInput, match="retry takes a RetryPolicy, not 3"):
+        task.options(retry=3)  # type: ignore[arg-type] # what is refused
     with pytest.raises(InvalidInput, match="expires='367d': at most 366 days"):
         task.options(expires="367d")
     with pytest.raises(InvalidInput, match="9 is not a valid Priority"):
