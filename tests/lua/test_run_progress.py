@@ -54,6 +54,16 @@ async def test_another_attempt_begins_without_progress(world: World) -> None:
     assert await _kept(world, run) == b""
 
 
+async def test_an_attempt_that_was_given_back_takes_its_progress_along(world: World) -> None:
+    """The next one has the same number."""
+    ((run, lease),) = (await world.running()).items()
+    await world.shard.runs.progress([(run, lease, b"half")])
+    await world.fail(run, "release")
+    assert await _kept(world, run) == b""
+    await world.match()
+    assert await _kept(world, run) == b""
+
+
 async def test_a_replay_begins_without_progress(world: World) -> None:
     """Its attempts count from 1 again."""
     ((run, lease),) = (await world.running()).items()

@@ -279,7 +279,7 @@ class Scripts(RuleBasedStateMachine):
                 self._fail(run, r.lease, verdict, later=False)
                 self.match()
 
-    @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "refresh", "complete"]) | VERDICTS)
+    @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "refresh", "progress", "complete"]) | VERDICTS)
     def report(self, run: str, which: str, report: Any) -> None:
         """Something is said of a run under a lease, which may not be good, or no longer."""
         if run in self._oracle.runs:
@@ -289,6 +289,9 @@ class Scripts(RuleBasedStateMachine):
             elif report == "refresh":
                 told = self._do(self._shard.runs.refresh([(run, lease, LATER_MS)]))
                 assert told == self._oracle.refresh(run, lease)
+            elif report == "progress":
+                heard = self._do(self._shard.runs.progress([(run, lease, b"half")]))
+                assert heard == self._oracle.progress(run, lease)
             elif report == "complete":
                 self._complete(run, lease)
             else:
@@ -437,6 +440,9 @@ class Scripts(RuleBasedStateMachine):
             assert model.phase.terminal or ("is" in s.hash(f"r:{run}")) == model.isolated
             if model.phase in HELD:
                 assert s.hash(f"r:{run}")["L"].decode() == model.lease
+            (standing,) = self._do(self._shard.runs.standing(NAMESPACE, [run]))
+            assert standing is not None
+            assert bool(standing.progress) == (model.told_under != "" and model.told_under == model.lease)
 
 
 # A bound on its steps and not on its time, which is the machine's.

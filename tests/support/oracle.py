@@ -39,6 +39,8 @@ class ModelRun:
     started: bool = False
     gates: list[list[Any]] = field(default_factory=list)
     claim: Claim | None = None
+    # The lease under which it has told its progress.
+    told_under: str = ""
     # What it keeps till its end: it has started once.
     keeps: bool = False
     # When it was ready, by the oracle's clock; 0: by the clock's now, whenever it is queued again.
@@ -163,6 +165,13 @@ class Oracle:
         """How many attempts get more time."""
         r = self.runs[run]
         return int(r.holds(lease) and r.timeout)
+
+    def progress(self, run: str, lease: str) -> int:
+        """How many attempts are heard."""
+        r = self.runs[run]
+        if r.holds(lease):
+            r.told_under = lease
+        return int(r.holds(lease))
 
     def complete(self, run: str, lease: str) -> str:
         """The verdict on an output."""

@@ -101,14 +101,28 @@ class StoredRun:
     progress: bytes = b""
 
 
-_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp", "pg", "fd")
+_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp", "L", "pg", "fd")
 _FIELDS = (*_STANDING, "b", "o", "p")
 
 
 def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
-    flow, version, phase, attempt, created, ready, started, ended, worker, cx, replays, progress, dropped, *payloads = (
-        values
-    )
+    (
+        flow,
+        version,
+        phase,
+        attempt,
+        created,
+        ready,
+        started,
+        ended,
+        worker,
+        cx,
+        replays,
+        lease,
+        progress,
+        dropped,
+        *payloads,
+    ) = values
     if flow is None:
         return None
     spec, output, place = payloads or (None, None, None)
@@ -131,13 +145,14 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         place=(place or b"").decode(),
         failures_dropped=int(dropped or 0),
         replays=int(replays or 0),
-        progress=_progress_of(progress, int(attempt or 0)) if progress else b"",
+        progress=_progress_of(progress, lease) if progress else b"",
     )
 
 
-def _progress_of(kept: bytes, attempt: int) -> bytes:
-    said_by, progress = unpack(kept)
-    return progress if said_by == attempt else b""
+def _progress_of(kept: bytes, lease: bytes | None) -> bytes:
+    said_under: bytes
+    said_under, progress = unpack(kept)
+    return progress if said_under == lease else b""
 
 
 def to_failure(entry: list[Any]) -> StoredFailure:
