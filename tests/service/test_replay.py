@@ -57,6 +57,23 @@ async def test_a_failed_run_is_replayed_and_ends_anew(api: Door, dispatcher: Doo
     assert [(f.type, f.attempt, f.replay) for f in failures] == [("KeyError", 1, 0), ("ValueError", 1, 1)]
 
 
+async def test_a_retry_hears_of_failures_since_the_replay_alone(api: Door, dispatcher: Door, task: str) -> None:
+    """Those before it were of attempts that have the same numbers."""
+    (run_id,) = await api.submit(submission(task, retry={"max_attempts": 2}))
+    async with raw_worker(dispatcher, task) as worker:
+        for error_type in ("First", "Second"):
+            (assignment,) = await worker.assigned()
+            await worker.fail(assignment, type=error_type, message="broke")
+        await api.wait(run_id)
+        await api.runs.ReplayRuns(run_service_pb2.ReplayRunsRequest(run_ids=[run_id]))
+        (assignment,) = await worker.assigned()
+        await worker.fail(assignment, type="Third", message="broke")
+        (assignment,) = await worker.assigned()
+        assert (assignment.attempt, [f.type for f in assignment.failures]) == (2, ["Third"])
+        await worker.complete(assignment, b"1")
+    assert [f.type for f in (await api.get(run_id)).failures] == ["First", "Second", "Third"]
+
+
 async def test_the_dead_letter_is_listed_retried_and_deleted_by_types(api: Door, dispatcher: Door, task: str) -> None:
     """Each call reaches what its filter means, and nothing else."""
     first, second, third = await _fail(api, dispatcher, task, "KeyError", "ValueError", "KeyError")
