@@ -160,6 +160,48 @@ async def test_an_output_that_cannot_be_taken_fails_the_run(
     assert (result.status, result.failure.attempt) == (run_pb2.RUN_STATUS_FAILED, 1)
 
 
+async def test_the_third_crash_of_its_process_ends_a_run(api: Door, dispatcher: Door, task: str) -> None:
+    """No retry is charged, and the worker's message is kept."""
+    (run_id,) = await api.submit(submission(task, retry={"max_attempts": 1}))
+    async with raw_worker(dispatcher, task) as worker:
+        for signal in ("SIGKILL", "SIGSEGV", "SIGABRT"):
+            (assignment,) = await worker.assigned()
+            assert (assignment.attempt, assignment.isolated) == (1, False)
+            await worker.fail(assignment, crash=dispatch_pb2.CRASH_ALONE, message=f"killed by {signal}")
+    run = await api.get(run_id)
+    assert run.status == run_pb2.RUN_STATUS_FAILED
+    assert [(f.type, f.message) for f in run.failures] == [
+        ("Crashed", f"killed by {signal}") for signal in ("SIGKILL", "SIGSEGV", "SIGABRT")
+    ]
+
+
+async def test_who_lost_its_process_with_others_is_isolated(api: Door, dispatcher: Door, task: str) -> None:
+    """Until an attempt has ended by itself."""
+    (run_id,) = await api.submit(submission(task, retry={"max_attempts": 2}))
+    async with raw_worker(dispatcher, task) as worker:
+        (assignment,) = await worker.assigned()
+        await worker.fail(assignment, crash=dispatch_pb2.CRASH_AMONG_OTHERS)
+        (assignment,) = await worker.assigned()
+        assert (assignment.attempt, assignment.isolated) == (1, True)
+        await worker.fail(assignment, type="E")
+        (assignment,) = await worker.assigned()
+        assert (assignment.attempt, assignment.isolated) == (2, False)
+        await worker.complete(assignment)
+    assert [f.type for f in (await api.get(run_id)).failures] == ["Crashed", "E"]
+
+
+async def test_a_named_type_means_those_that_derive_from_it(api: Door, dispatcher: Door, task: str) -> None:
+    """The worker says which; nothing of that is kept."""
+    (run_id,) = await api.submit(submission(task, retry={"max_attempts": 2, "retryable_errors": ["OSError"]}))
+    async with raw_worker(dispatcher, task) as worker:
+        (assignment,) = await worker.assigned()
+        await worker.fail(assignment, type="ConnectionError", base_types=["OSError", "Exception"])
+        (assignment,) = await worker.assigned()
+        await worker.complete(assignment)
+    (failure,) = (await api.get(run_id)).failures
+    assert (failure.type, list(failure.base_types)) == ("ConnectionError", [])
+
+
 async def test_log_lines_are_read_in_pages(api: Door, dispatcher: Door, task: str) -> None:
     """From any offset; the next one is told."""
     (run_id,) = await api.submit(submission(task))

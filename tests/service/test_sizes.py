@@ -59,3 +59,4 @@ async def test_a_run_that_failed_often_at_length_goes_on(api: Door, dispatcher: 
     run = await api.get(run_id)
     assert run.ByteSize() < 2 * _MIB
     assert run.failures[-1].attempt == 40
+    assert 0 < run.failures_dropped == 40 - len(run.failures)

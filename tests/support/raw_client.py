@@ -174,13 +174,21 @@ class RawWorker:
         while open_leases:
             open_leases -= {ack.lease_id for ack in (await self.receive("acks")).acks}
 
-    async def fail(self, assignment: dispatch_pb2.Assignment, *, released: bool = False, **failure: Any) -> int:
+    async def fail(
+        self,
+        assignment: dispatch_pb2.Assignment,
+        *,
+        released: bool = False,
+        crash: dispatch_pb2.Crash.ValueType = dispatch_pb2.CRASH_UNSPECIFIED,
+        **failure: Any,
+    ) -> int:
         """Reports a failure, and gives what was made of it."""
         failed = dispatch_pb2.Failed(
             lease_id=assignment.lease_id,
             run_id=assignment.run_id,
             failure=run_pb2.Failure(**failure),
             released=released,
+            crash=crash,
         )
         await self.send(report=dispatch_pb2.Report(failed=[failed]))
         return await self._outcome(assignment)
