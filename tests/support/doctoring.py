@@ -29,6 +29,17 @@ FENCES: Final[dict[str, Fence]] = {
     "a run that is there is not stored again": {
         "run_submit": [("if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then", "if false then")]
     },
+    "one scheduler fires the crons": {
+        "scheduler_beat": [("if own[1] and not mine and left > 0 and left <= ttl then", "if false then")],
+        "timers_fire": [("call('ZADD', K.timers(), now + AGAIN, member)", "call('ZADD', K.timers(), now, member)")],
+    },
+    "a tick that is settled is not fired": {
+        "crons_fire": [
+            ("or settled < tonumber(since) then", "then"),
+            ("if tick > tonumber(since) and make_way", "if make_way"),
+            ("if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then", "if false then"),
+        ]
+    },
     "a permit that is taken is taken": {
         script: [("return max_runs(gate[2]) - call('ZCARD', K.permits(gate[2])) end", "return max_runs(gate[2]) end")]
         for script in ("assign", "run_submit", "run_complete")

@@ -62,6 +62,15 @@ class Indexes:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """One execution for a cron's tick, as the user's code saw it."""
+
+    cron: str
+    #: In milliseconds since 1970 UTC.
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """All that was seen of some runs, from their submits to the retention's end."""
 
@@ -80,6 +89,9 @@ class History:
     permits_per_key: int = 1
     #: Keys that outlived their time.
     leaked: Sequence[str] = ()
+    #: Of crons that are due every so many milliseconds.
+    ticks: Sequence[Tick] = ()
+    tick_every_ms: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +250,24 @@ def keys_return_to_their_baseline(history: History) -> Iterator[str]:
         yield f"{key} has outlived its time"
 
 
+def ticks_run_once(history: History) -> Iterator[str]:
+    """One run per cron and tick, however many schedulers there are."""
+    for tick, times in Counter(history.ticks).items():
+        if times > 1:
+            yield f"tick {tick.at_ms} of {tick.cron} was run {times} times"
+
+
+def no_tick_is_lost(history: History) -> Iterator[str]:
+    """From a cron's first run to its last, every tick in between was run."""
+    by_cron: dict[str, set[int]] = defaultdict(set)
+    for tick in history.ticks:
+        by_cron[tick.cron].add(tick.at_ms)
+    for cron, ticks in by_cron.items():
+        for earlier, later in pairwise(sorted(ticks)):
+            if later - earlier != history.tick_every_ms:
+                yield f"{cron} was run for {earlier}, and then for {later}"
+
+
 RULES: Final[Sequence[Callable[[History], Iterator[str]]]] = (
     acknowledged_runs_end,
     nothing_comes_unasked,
@@ -252,6 +282,8 @@ RULES: Final[Sequence[Callable[[History], Iterator[str]]]] = (
     indexes_match,
     nothing_is_held,
     keys_return_to_their_baseline,
+    ticks_run_once,
+    no_tick_is_lost,
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.history import RULES, Execution, History, Indexes, StoredEnd, check
+from tests.support.history import RULES, Execution, History, Indexes, StoredEnd, Tick, check
 from windlass_core.domain.phase import Phase
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def good() -> History:
         lost_workers=frozenset({"w2"}),
         attempts_allowed=2,
         permits_per_key=1,
+        ticks=[Tick("a", 1_000), Tick("a", 2_000), Tick("b", 2_000)],
     )
 
 
@@ -202,6 +203,16 @@ def key_left_over(h: History) -> History:
     return replace(h, leaked=["wl{0}:e:run-c"])
 
 
+def tick_run_twice(h: History) -> History:
+    """Two schedulers fired it."""
+    return replace(h, ticks=[*h.ticks, h.ticks[0]])
+
+
+def tick_left_out(h: History) -> History:
+    """Nobody fired it."""
+    return replace(h, ticks=[Tick("a", 1_000), Tick("a", 3_000)])
+
+
 CONTROLS: dict[str, list[Callable[[History], History]]] = {
     "acknowledged_runs_end": [acknowledged_run_is_gone, acknowledged_run_hangs],
     "nothing_comes_unasked": [run_from_nowhere, execution_from_nowhere],
@@ -224,6 +235,8 @@ CONTROLS: dict[str, list[Callable[[History], History]]] = {
     "indexes_match": [missing_in_the_index, stranger_in_the_index, missing_among_the_failed],
     "nothing_is_held": [held_lease, slot_never_given_back],
     "keys_return_to_their_baseline": [key_left_over],
+    "ticks_run_once": [tick_run_twice],
+    "no_tick_is_lost": [tick_left_out],
 }
 
 
