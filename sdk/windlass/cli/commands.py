@@ -14,6 +14,7 @@ from windlass.cli.access_commands import certs, token
 from windlass.cli.cluster_commands import queues, rate_limits, workers, workflows
 from windlass.cli.completion import task_names
 from windlass.cli.run_commands import AsJson, dead_letter, runs
+from windlass.cli.schedule_commands import cron, scheduled
 from windlass.exceptions import WindlassError
 
 app: Final = typer.Typer(
@@ -33,6 +34,8 @@ app.add_typer(workers, name="workers", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(workflows, name="workflows", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(queues, name="queues", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(rate_limits, name="rate-limits", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(cron, name="cron", rich_help_panel=_RUN_BY_HAND)
+app.add_typer(scheduled, name="scheduled", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(token, name="token", rich_help_panel=_RUN_BY_HAND)
 app.add_typer(certs, name="certs", rich_help_panel=_SERVICES)
 

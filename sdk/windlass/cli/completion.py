@@ -34,6 +34,18 @@ def task_names(incomplete: str) -> list[tuple[str, str]]:
     )
 
 
+def cron_ids(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the crons, each with what it runs and when."""
+    return _ask(
+        incomplete, lambda app: [(each.id, f"{each.workflow_name} {each.expression}") for each in app.cron.list()]
+    )
+
+
+def scheduled_ids(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the runs that come next, each with its task."""
+    return _ask(incomplete, lambda app: [(each.id, each.workflow_name) for each in app.scheduled.list(limit=_RUNS)])
+
+
 def queue_names(incomplete: str) -> list[tuple[str, str]]:
     """Offer the queues that have runs or are paused."""
     return _ask(incomplete, lambda app: [(each.name, f"{each.queued_runs} queued") for each in app.queues.list()])

@@ -30,16 +30,16 @@ class Submission:
         """Submit, and print the output, or the run's id where nobody waits."""
         if self.input_json == self.metadata == "-":
             raise InvalidInput("--input and --metadata cannot both be read from stdin")
-        value = _json("--input", self.input_json)
+        value = json_value("--input", self.input_json)
         options: dict[str, Any] = {name: given for name, given in self.options.items() if given is not None}
         timeout = duration(options.pop("timeout"), "--timeout") / 1000 if "timeout" in options else None
         for name in ("delay", "expires"):
             if name in options:
                 options[name] = duration(options[name], f"--{name}") / 1000
         if self.metadata:
-            options["additional_metadata"] = _object("--metadata", self.metadata)
+            options["additional_metadata"] = json_object("--metadata", self.metadata)
         if self.priority:
-            options["priority"] = _priority(self.priority)
+            options["priority"] = priority_of(self.priority)
         if self.retries is not None:
             options["retry"] = RetryPolicy(max_attempts=self.retries + 1)
         with Windlass() as app:
@@ -62,21 +62,24 @@ def _text(option: str, given: str) -> str:
         raise InvalidInput(f"{option} {given}: is no UTF-8 text") from None
 
 
-def _json(option: str, given: str) -> Any:
+def json_value(option: str, given: str) -> Any:
+    """Read JSON; `@file` and `-` are where it is. Raises InvalidInput, naming the option."""
     try:
         return json.loads(_text(option, given))
     except json.JSONDecodeError as error:
         raise InvalidInput(f"{option} is no JSON: {error}") from None
 
 
-def _object(option: str, given: str) -> dict[str, Any]:
-    value = _json(option, given)
+def json_object(option: str, given: str) -> dict[str, Any]:
+    """Do as `json_value`, for an object."""
+    value = json_value(option, given)
     if not isinstance(value, dict):
         raise InvalidInput(f'{option}: a JSON object was expected, as in {{"key": "value"}}')
     return value
 
 
-def _priority(text: str) -> Priority:
+def priority_of(text: str) -> Priority:
+    """Read a priority by its name. Raises InvalidInput."""
     try:
         return Priority[text.upper()]
     except KeyError:
