@@ -5,7 +5,9 @@ Gathering and executing is the worker's (`worker/batching.py`).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import wraps
@@ -86,8 +88,6 @@ class BatchTask(ModelTask[InT, OutT, RetT], Generic[InT, OutT, RetT]):
         if not self._takes_context:
             return self._batch(inputs)
         if ctx is None:
-            from contextvars import copy_context
-
             contexts = [mock_context(self.name, self._write(each)) for each in inputs]
             ctx = BatchContext(contexts, [copy_context() for _ in contexts])
         return self._batch(inputs, ctx)
@@ -107,8 +107,6 @@ class BatchTask(ModelTask[InT, OutT, RetT], Generic[InT, OutT, RetT]):
         return self._made_batches
 
     def _how(self) -> BatchCall:
-        import inspect
-
         from windlass.worker.batching import BatchCall
 
         function = self._batch
