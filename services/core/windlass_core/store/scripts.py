@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError
 from windlass_core.store.connection import COMMAND_TIMEOUT_S
 from windlass_core.store.failures import store_errors
 from windlass_core.store.links import Links
+from windlass_core.store.pruning import without_unused
 
 _INCLUDE = re.compile(r"^--!include (\w+)$", re.MULTILINE)
 _LUA = files("windlass_core.store") / "lua"
@@ -25,8 +26,9 @@ def script_names() -> list[str]:
 
 @cache
 def script_text(name: str) -> str:
-    """A script with its includes, as the store gets it."""
-    return _INCLUDE.sub(lambda include: (_LUA / f"{include[1]}.lua").read_text(), (_LUA / f"{name}.lua").read_text())
+    """A script with what it uses of its includes, as the store gets it."""
+    script = (_LUA / f"{name}.lua").read_text()
+    return without_unused(_INCLUDE.sub(lambda include: (_LUA / f"{include[1]}.lua").read_text(), script))
 
 
 def pack(value: object) -> bytes:

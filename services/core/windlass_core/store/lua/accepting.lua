@@ -49,7 +49,7 @@ local function accept(
     if at > 0 then call('ZADD', K.scheduled(namespace_of(flow)), at, run) end
   else
     set('ph', PHASE.READY)
-    gather_ready(flow, level, run, exactly + place / PARTS)
+    gather_ready(flow, level, run, exactly + place / PARTS, gates)
     if gates then join_crowd(run, level, gates, exactly + place / PARTS) end
     ready = ready + 1
   end

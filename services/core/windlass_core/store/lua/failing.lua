@@ -17,12 +17,12 @@ local function requeue(run, r)
   call('HSET', K.run(run), 'ph', PHASE.READY)
   -- A clock may have stepped back.
   local since = math.min(tonumber(r.t or r.c), now)
-  if r.g then
-    local gates = cmsgpack.unpack(r.g)
+  local gates = r.g and cmsgpack.unpack(r.g)
+  if gates then
     gather_permits(run, gates, true)
     contend(run, r.p, gates, since)
   end
-  gather_ready(r.f, r.p, run, since)
+  gather_ready(r.f, r.p, run, since, gates)
 end
 
 -- The same, with the attempt's number given back: nothing is charged.

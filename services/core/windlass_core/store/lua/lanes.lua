@@ -6,9 +6,7 @@
 local LEVELS = 4
 
 local function lane_of(flow, place) return flow .. '/' .. place end
-
 local function first_place(level, gates) return level .. '#' .. string.sub(redis.sha1hex(gates), 1, 16) end
-
 local function level_of(place) return string.sub(place, 1, 1) end
 
 -- Flow and level of a lane.
@@ -62,11 +60,12 @@ end
 -- Ready runs, gathered by lane, so that a batch costs a few calls and not a few per run.
 local gathered = {}
 
-local function gather_ready(flow, place, run, since)
+-- gates: the run's own, where they are at hand.
+local function gather_ready(flow, place, run, since, gates)
   local lane = lane_of(flow, place)
   local entry = gathered[lane]
   if not entry then
-    entry = { flow = flow, place = place, args = {} }
+    entry = { flow = flow, place = place, gates = gates, args = {} }
     gathered[lane] = entry
   end
   -- What was ready before may come before the lane's head; what is ready now doesn't.
@@ -86,12 +85,16 @@ local function asked_at(place, gates)
   return asked
 end
 
+-- Gates of lanes, each read once in a call.
+local lane_gates = {}
+
 -- A new lane stands at the end of its ring; one with gates knows them from its first run.
 local function make_lane(lane, entry)
   call('RPUSH', K.ring(entry.flow, level_of(entry.place)), lane)
   if has_gates(lane, entry.flow) then
-    local gates = asked_at(entry.place, cmsgpack.unpack(call('HGET', K.run(entry.args[2]), 'g')))
-    call('HSET', K.lane_meta(lane), 'g', cmsgpack.pack(gates))
+    local gates = entry.gates or cmsgpack.unpack(call('HGET', K.run(entry.args[2]), 'g'))
+    lane_gates[lane] = asked_at(entry.place, gates)
+    call('HSET', K.lane_meta(lane), 'g', cmsgpack.pack(lane_gates[lane]))
     call('SADD', K.flow_lanes(entry.flow), lane)
   end
 end

@@ -71,10 +71,11 @@ local function match(group, leases)
     visits = visits + 1
     local level, flow, of, worker, free, seat = choose(group)
     if not worker then return given, false end
-    local lane = call('LINDEX', K.ring(flow, level), 0)
+    local lane, others = unpack(call('LRANGE', K.ring(flow, level), 0, 1))
     local cost, attempts = cost_of(flow), {}
     if lane then
-      local room = room_at_gates(lane, flow, level, math.min(math.floor(free / cost), #leases, CLAIM_AT_ONCE))
+      local most = math.min(math.floor(free / cost), #leases, CLAIM_AT_ONCE)
+      local room = room_at_gates(lane, flow, level, most, others)
       if room > 0 then attempts = claim(flow, level, lane, worker, room, leases) end
       pass_gates(lane, flow, attempts)
     else

@@ -1,33 +1,5 @@
 -- Passing gates: which of a lane's runs may start now, and what they take. All gates or none: they are
--- looked at first. Needs `permits` and `rates`.
-
--- What is paused, by namespace: the gates, or false; read once in a call.
-local paused = {}
-
-local function paused_in(namespace)
-  local gates = false
-  for _, gate in ipairs(call('SMEMBERS', K.paused(namespace))) do
-    gates = gates or {}
-    gates[gate] = true
-  end
-  return gates
-end
-
--- The gate of a pause that holds the flow back, or nil.
-local function pause_of(flow)
-  local namespace = namespace_of(flow)
-  if paused[namespace] == nil then paused[namespace] = paused_in(namespace) end
-  local shut = paused[namespace]
-  if not shut then return nil end
-  local queue, workflow = string.match(flow, '^[^|]*|([^|]*)|([^|]*)')
-  for _, gate in ipairs({ 'workflow:' .. namespace .. '|' .. workflow, 'queue:' .. namespace .. '|' .. queue }) do
-    if shut[gate] then return gate end
-  end
-  return nil
-end
-
--- Gates of lanes, each read once in a call.
-local lane_gates = {}
+-- looked at first. Needs `pausing`, `permits` and `rates`.
 
 local function gates_of(lane)
   lane_gates[lane] = lane_gates[lane] or cmsgpack.unpack(call('HGET', K.lane_meta(lane), 'g'))
@@ -55,12 +27,21 @@ local function await(gate)
   if gate[1] == 'r' then await_window(gate) end
 end
 
+-- Whether lanes are parked at gates, as far as that is known in this call.
+local parks = {}
+
+local function has_parked(gate)
+  if parks[gate] == nil then parks[gate] = call('EXISTS', K.parked(gate)) == 1 end
+  return parks[gate]
+end
+
 -- A lane that has been looked at needs no more of some gates than they have: others may go on.
 local function pass_on(gates, closed)
   for _, gate in ipairs(gates) do
     local name = gate[1] .. ':' .. gate[2]
-    if name ~= closed and call('EXISTS', K.parked(name)) == 1 then
+    if name ~= closed and has_parked(name) then
       if room_at[gate[1]](gate) > 0 then wake(name, 1) else await(gate) end
+      parks[name] = nil
     end
   end
 end
@@ -70,12 +51,13 @@ local function park(lane, flow, level, gate)
   call('LPOP', K.ring(flow, level))
   call('HSET', K.lane_meta(lane), 'at', gate)
   call('ZADD', K.parked(gate), now, lane)
+  parks[gate] = true
   set_head(flow, level, call('SMEMBERS', K.flow_groups(flow)))
 end
 
 -- How many runs of the lane at its ring's head may start, at most `most`; where that is none, it is parked.
--- Where lanes take turns, one at a time.
-local function room_at_gates(lane, flow, level, most)
+-- Where lanes take turns, one at a time; `others`: whether it has any beside it.
+local function room_at_gates(lane, flow, level, most, others)
   local closed = pause_of(flow)
   if not has_gates(lane, flow) then
     if closed then park(lane, flow, level, closed) end
@@ -89,8 +71,7 @@ local function room_at_gates(lane, flow, level, most)
       closed = gate[1] .. ':' .. gate[2]
       await(gate)
     end
-    if gate[4] == 'rr' and most > 1 and call('LLEN', K.ring(flow, level)) > 1 then most = 1 end
-    most = math.min(most, room)
+    most = math.min(most, room, gate[4] == 'rr' and others and 1 or most)
   end
   if not closed then return most end
   park(lane, flow, level, closed)

@@ -1,40 +1,51 @@
 -- Rate limits: so many units per window, which begins with the first use after the former has ended. A
 -- limit that was put has its units and window in rl:KEY; others bring theirs with them. Needs `gates`.
 
--- Units in all, units used in the window that is open, and its end; nil: nobody has put it; no end: none is.
+-- Windows by key, each read once in a call: units in all as they were put, units used, its end while it is open.
+local windows = {}
+
+local function window_of(key)
+  local limit, window, start, used = unpack(call('HMGET', K.rate(key), 'limit', 'window', 'start', 'used'))
+  local found = { limit = tonumber(limit), used = 0, length = tonumber(window) }
+  local ends = start and tonumber(start) + found.length
+  if ends and ends > now then found.used, found.ends = tonumber(used), ends end
+  return found
+end
+
+-- Units in all, nil where nobody has put it; and the window.
 local function look_at_rate(gate)
-  local limit, window, start, used = unpack(call('HMGET', K.rate(gate[2]), 'limit', 'window', 'start', 'used'))
-  local units = gate[4] > 0 and gate[4] or tonumber(limit)
-  local ends = start and tonumber(start) + tonumber(window)
-  if ends and ends > now then return units, tonumber(used), ends end
-  return units, 0, nil
+  local key = gate[2]
+  windows[key] = windows[key] or window_of(key)
+  return gate[4] > 0 and gate[4] or windows[key].limit, windows[key]
 end
 
 -- A limit that was lowered is enough for one run at least.
 local function units_of(gate, limit) return math.min(gate[3], limit) end
 
 local function room_at_rate(gate)
-  local limit, used = look_at_rate(gate)
+  local limit, window = look_at_rate(gate)
   if not limit then return 0 end
-  return math.floor((limit - used) / units_of(gate, limit))
+  return math.floor((limit - window.used) / units_of(gate, limit))
 end
 
 local function take_units(gate, runs)
-  local limit, _, ends = look_at_rate(gate)
-  local units, key = units_of(gate, limit) * #runs, K.rate(gate[2])
-  if ends then
-    call('HINCRBY', key, 'used', units)
+  local limit, window = look_at_rate(gate)
+  local key = K.rate(gate[2])
+  window.used = window.used + units_of(gate, limit) * #runs
+  if window.ends then
+    call('HSET', key, 'used', window.used)
+  elseif gate[4] > 0 then
+    window.ends = now + gate[5]
+    call('HSET', key, 'start', now, 'used', window.used, 'window', gate[5])
+    call('PEXPIREAT', key, window.ends)
   else
-    call('HSET', key, 'start', now, 'used', units)
-    if gate[4] > 0 then
-      call('HSET', key, 'window', gate[5])
-      call('PEXPIREAT', key, now + gate[5])
-    end
+    window.ends = now + window.length
+    call('HSET', key, 'start', now, 'used', window.used)
   end
 end
 
 -- Nobody looks at a lane that does not fit until the window has ended.
 local function await_window(gate)
-  local _, _, ends = look_at_rate(gate)
-  if ends then set_timer('open:r:' .. gate[2], ends) end
+  local _, window = look_at_rate(gate)
+  if window.ends then set_timer('open:r:' .. gate[2], window.ends) end
 end

@@ -20,6 +20,7 @@
 --!include describe
 --!include traced
 --!include choosing
+--!include pausing
 --!include rates
 --!include passing
 --!include match

@@ -24,6 +24,7 @@
 --!include describe
 --!include traced
 --!include choosing
+--!include pausing
 --!include rates
 --!include passing
 --!include match
