@@ -407,6 +407,23 @@ async def test_a_worker_that_comes_back_after_it_was_given_up_gets_its_runs_agai
     assert await world.phases([first, second]) == {Phase.LEASED}
 
 
+async def test_a_worker_that_comes_back_without_a_pool_is_waited_for_anew(world: World) -> None:
+    """What was bound to it there has failed; what comes now waits for the pool."""
+    demand = Demand(worker="w1", hard=True, pool="gpu")
+    await world.connect("w1", pools={"gpu": 1})
+    (before,) = await world.submit(demand=demand)
+    await world.expire_session("w1")
+    await world.reap()
+    await world.connect("w1")
+    await world.match()
+    (after,) = await world.submit(demand=demand)
+    await world.match()
+    assert [await world.phase(before), await world.phase(after)] == [Phase.FAILED, Phase.READY]
+    await world.connect("w1", pools={"gpu": 1})
+    await world.match()
+    assert await world.phase(after) == Phase.LEASED
+
+
 async def test_a_bound_run_waits_until_its_worker_can_take_it(world: World) -> None:
     """Comes back with the task, the label, the pool."""
     await world.connect("w1", tasks=["other"])

@@ -248,7 +248,9 @@ def _workers(s: Snapshot) -> Iterator[str]:
 
 def _gone(s: Snapshot, group: str, *, work: bool) -> Iterator[str]:
     """Of a worker that is gone: its own group waits for what is to fail."""
-    if f"w:{owner_of(group)}" in s.values or s.zset(f"free:{group}") != {owner_of(group): 1}:
+    worker = s.hash(f"w:{owner_of(group)}")
+    is_back = bool(worker) and group in {place[0] for place in places_of(worker)}
+    if is_back or s.zset(f"free:{group}") != {owner_of(group): 1}:
         yield f"group {group} is of a worker that is gone, and is not as such a one is"
     if work and group not in s.set("dirty"):
         yield f"group {group} has runs whose worker is gone, and nobody is to fail them"

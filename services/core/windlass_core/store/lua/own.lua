@@ -47,7 +47,12 @@ local function bind(namespace, flow, demand)
   local of, slots, group, further = unpack(call('HMGET', K.worker(worker), 'ns', 'slots', 'group', 'pl'))
   if of ~= namespace then return false end
   bound[own] = true
-  if call('EXISTS', K.group(own)) == 1 then return true end
+  if is_gone(own) then
+    -- It came back without this pool, after it had been given up.
+    drop_group(own)
+  elseif call('EXISTS', K.group(own)) == 1 then
+    return true
+  end
   local has, places = 0, further and cmsgpack.unpack(further) or {}
   for _, place in ipairs(places_of(group, slots, further)) do
     if place[2] == pool then has = place[3] end
