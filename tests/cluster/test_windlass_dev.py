@@ -36,6 +36,14 @@ async def wait(ctx: Context) -> None:
 """
 
 
+_MORE_TASKS: Final = """
+
+@app.task
+def whisper(text: str) -> str:
+    return text.lower()
+"""
+
+
 class Development:
     """`windlass dev` in a folder of its own, on free ports."""
 
@@ -148,15 +156,34 @@ def test_runs_survive_a_restart(development: Development) -> None:
 
 
 def test_a_changed_file_is_what_runs_next(development: Development) -> None:
-    """Also when the worker could not be started in between."""
+    """Also when it could not be imported in between: until then the former code goes on."""
     development.start()
     tasks = development.folder / "tasks.py"
     tasks.write_text("1 / 0\n")
-    development.wait_for("it starts again on the next change")
+    development.wait_for("ZeroDivisionError: division by zero (")
+    assert "the former code goes on until the next change" in development.lines[-1]
+    done = development.windlass("run", "shout", "--input", '{"text": "hello"}')
+    assert json.loads(done.stdout) == "HELLO!"
     tasks.write_text(_TASKS.replace("!", "?"))
-    development.wait_for("connected to the dispatcher")
+    development.wait_for("the new code is served")
     done = development.windlass("run", "shout", "--input", '{"text": "hello"}')
     assert json.loads(done.stdout) == "HELLO?"
+
+
+def test_stream_stays_while_the_code_changes(development: Development) -> None:
+    """A new task is told in a Hello of the same worker; what executes has its time to finish, and goes back."""
+    development.start()
+    (before,) = json.loads(development.windlass("workers", "--json").stdout)
+    waiting = development.windlass("run", "wait", "--no-wait").stdout.strip()
+    tasks = development.folder / "tasks.py"
+    tasks.write_text(_TASKS.replace("await asyncio.Event().wait()", "ctx.log('newer code')") + _MORE_TASKS)
+    development.wait_for("connected to the dispatcher")
+    done = development.windlass("run", "whisper", "--input", '{"text": "Hello"}')
+    assert (done.returncode, done.stdout.strip()) == (0, '"hello"'), done.stderr
+    development.wait_for("attempts in former code go back to their queue")
+    until(lambda: "COMPLETED" in development.windlass("runs", "get", waiting, "--json").stdout, "the newer code ran")
+    (after,) = json.loads(development.windlass("workers", "--json").stdout)
+    assert (after["id"], after["host"]) == (before["id"], before["host"])
 
 
 def test_what_a_tool_keeps_in_a_hidden_folder_restarts_no_worker(development: Development) -> None:
@@ -166,7 +193,7 @@ def test_what_a_tool_keeps_in_a_hidden_folder_restarts_no_worker(development: De
     (development.folder / ".cache" / "tool.py").write_text("")
     (development.folder / "seen.py").write_text("")
     development.wait_for("seen.py")
-    assert "changed, restarting the worker" in development.lines[-1]
+    assert "changed, reading the code anew" in development.lines[-1]
     assert "tool.py" not in "".join(development.lines)
     assert " more" not in development.lines[-1]
 

@@ -18,10 +18,11 @@ from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
 from windlass import Windlass
 from windlass.config import ClientConfig
 from windlass.transport.io_thread import io_thread, new_loop
+from windlass.worker.hello import boot_clock, make_hello
+from windlass.worker.offer import Offer
 from windlass.worker.runner import Runner
 from windlass.worker.session import WorkerSession
 from windlass.worker.stream import Stream
-from windlass.worker.worker import _clock
 
 if TYPE_CHECKING:
     import logging
@@ -138,7 +139,7 @@ def test_a_drain_that_comes_before_the_run_ends_it(dispatcher: FakeDispatcher) -
     def nothing() -> None: ...
 
     worker = app.worker("early")
-    session = WorkerSession(worker._hello([nothing]), _clock)
+    session = WorkerSession(make_hello(worker.id, "early", [nothing.definition()], Offer(1, {}, {}, [])), boot_clock)
     stream = Stream(session, app.config, lambda: None)
     io_thread().run(stream.drain(0)).result(_LEAVES_WITHIN)
     loop = new_loop()

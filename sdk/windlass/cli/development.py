@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from windlass.cli.app_reference import AppReference, default_reference, parse
-from windlass.cli.reloading_worker import ReloadingWorker
 from windlass.cli.stop_signal import stop_event
+from windlass.cli.worker_command import WorkerCommand
 from windlass.engine import LocalCluster, local_cluster
 from windlass.exceptions import InvalidConfig, WindlassError
 
@@ -81,7 +81,7 @@ class Development:
             return
         arguments = [str(reference), "--slots", str(self.slots)]
         environment = dict.fromkeys(_OF_ANOTHER_ENGINE, "") | {_API_ADDRESS: cluster.api_address}
-        ReloadingWorker(arguments, folder, environment=environment).run(stop)
+        WorkerCommand(arguments, folder, environment).run(stop)
 
 
 def _lock(data_dir: Path) -> IO[bytes]:

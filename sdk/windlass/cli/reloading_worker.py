@@ -1,34 +1,30 @@
-"""Owns a worker process that is replaced when the code changes. Never imports that code itself."""
+"""Owns a worker that reads its code anew when that changes. Never imports that code itself."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-import time
+from concurrent.futures import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 from watchfiles import PythonFilter, watch
 
-from windlass.cli.parent import VARIABLE
+from windlass.exceptions import WindlassError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable
 
     from watchfiles import Change
 
+    from windlass.worker.reloadable import ReloadableWorker
+
 #: Seconds that running tasks get when nothing else is asked for: whoever waits wants the new code.
 RELOAD_GRACE: Final = 2.0
-#: How long a worker may take to leave once its grace is over, before it is told again, and then killed.
-_LEAVE_SECONDS: Final = 8.0
 #: How often the loop looks whether the worker is still there and whether to stop.
 _LOOK_EVERY_MS: Final = 250
-#: A worker that a signal ended sooner than that would be ended by it again: a mistake in the code, mostly.
-_WELL_AFTER: Final = 5.0
 
 
 class _CodeFilter(PythonFilter):
@@ -45,88 +41,55 @@ class _CodeFilter(PythonFilter):
 
 
 class ReloadingWorker:
-    """Runs `windlass worker ...` in a child process and replaces it on each change below a folder.
+    """A worker, and the folder in which its code is.
 
-    A child that ends by itself (a mistake in the code, mostly) is started again on the next change.
+    One that ends by itself (the engine refuses it, mostly) is started again on the next change.
     """
 
-    def __init__(
-        self,
-        arguments: Sequence[str],
-        folder: Path,
-        grace: float = RELOAD_GRACE,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        """Take the arguments that follow `windlass worker`, and `grace` in seconds; starts nothing yet."""
-        self._command = [sys.executable, "-m", "windlass.cli", "worker", *arguments, "--grace", str(grace)]
-        self._grace = grace
+    def __init__(self, make: Callable[[], ReloadableWorker], folder: Path) -> None:
+        """Take how a worker is made; makes none yet."""
+        self._make = make
         self._folder = folder
-        self._environment = {**os.environ, **(environment or {})}
-        # Ends with this process: the child waits for that.
-        self._pipe, self._held = os.pipe()
-        self._environment[VARIABLE] = str(self._pipe)
-        self._child: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
+        self._worker: ReloadableWorker | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set; then end the worker and return."""
-        try:
-            self._start()
-            for changes in watch(
-                self._folder,
-                watch_filter=_CodeFilter(self._folder),
-                stop_event=stop,
-                rust_timeout=_LOOK_EVERY_MS,
-                yield_on_timeout=True,
-                raise_interrupt=False,
-            ):
-                if changes:
-                    first, *others = sorted(os.path.relpath(path, self._folder) for _, path in changes)
-                    more = f" and {len(others)} more" if others else ""
-                    _say(f"{first}{more} changed, restarting the worker")
-                    self._end()
-                    self._start()
-                else:
-                    self._notice_end()
-        finally:
-            self._end()
-            os.close(self._held)
-            os.close(self._pipe)
+        self._load(stop)
+        for changes in watch(
+            self._folder,
+            watch_filter=_CodeFilter(self._folder),
+            stop_event=stop,
+            rust_timeout=_LOOK_EVERY_MS,
+            yield_on_timeout=True,
+            raise_interrupt=False,
+        ):
+            if changes:
+                first, *others = sorted(os.path.relpath(path, self._folder) for _, path in changes)
+                more = f" and {len(others)} more" if others else ""
+                _say(f"{first}{more} changed, reading the code anew")
+                self._load(stop)
+            elif self._worker is not None and self._worker.ended:
+                self._worker.stop()
+                self._worker = None
+                _say("the worker has ended; it starts again on the next change")
+        if self._worker is not None:
+            self._worker.stop()
 
-    def _start(self) -> None:
-        # A session of its own: Ctrl-C reaches this process alone, which then ends things in order.
-        self._child = subprocess.Popen(
-            self._command,
-            env=self._environment,
-            start_new_session=True,
-            cwd=self._folder,
-            pass_fds=(self._pipe,),
-        )
-        self._started = time.monotonic()
-
-    def _notice_end(self) -> None:
-        if self._child is not None and (code := self._child.poll()) is not None:
-            self._child = None
-            if code < 0 and time.monotonic() - self._started > _WELL_AFTER:
-                _say(f"the worker was ended by {signal.Signals(-code).name}; starting it again")
-                self._start()
-            else:
-                _say(f"the worker ended with code {code}; it starts again on the next change")
-
-    def _end(self) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
-        # The second signal makes a worker leave at once.
-        for patience in (self._grace + _LEAVE_SECONDS, _LEAVE_SECONDS):
-            child.send_signal(signal.SIGTERM)
-            try:
-                child.wait(patience)
-            except subprocess.TimeoutExpired:
-                continue
-            return
-        child.kill()
-        child.wait()
+    def _load(self, stop: threading.Event) -> None:
+        worker = self._worker or self._make()
+        loading = worker.load()
+        while not wait([loading], _LOOK_EVERY_MS / 1000).done:
+            if stop.is_set():  # what is being started ends with this process
+                return
+        error = loading.exception()
+        if error is None:
+            self._worker = worker
+        elif not isinstance(error, WindlassError):
+            raise error
+        elif self._worker is None:
+            _say(f"{error}; the worker starts on the next change")
+        else:
+            _say(f"{error}; the former code goes on until the next change")
 
 
 def _say(text: str) -> None:

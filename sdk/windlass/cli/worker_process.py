@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -54,9 +55,9 @@ class WorkerProcess:
             app,
             self.name or self.reference.module,
             slots=self.slots,
-            pools={name: _count(slots, name) for name, slots in _pairs(self.pools, "--pool").items()},
-            labels=_pairs(self.labels, "--label"),
-            queues=[queue for word in self.queues.split(",") if (queue := word.strip())],
+            pools=self._slots_by_pool,
+            labels=self._worker_labels,
+            queues=self._queues,
             drain_grace=grace,
             processes=self.processes,
             max_tasks_per_child=self.max_tasks_per_child,
@@ -66,22 +67,39 @@ class WorkerProcess:
     def _run_reloading(self) -> None:
         from windlass.cli.reloading_worker import RELOAD_GRACE, ReloadingWorker
         from windlass.cli.stop_signal import stop_event
+        from windlass.worker.child_limits import read_limits
+        from windlass.worker.crew_name import CrewName
+        from windlass.worker.offer import read_offer
+        from windlass.worker.reloadable import ReloadableWorker
 
-        options = {
-            "slots": self.slots,
-            "queues": self.queues,
-            "name": self.name,
-            "processes": self.processes,
-            "max-tasks-per-child": self.max_tasks_per_child,
-            "max-memory-per-child": self.max_memory_per_child,
-        }
-        arguments = [str(self.reference)]
-        for option, value in options.items():
-            arguments += [] if value is None else [f"--{option}", str(value)]
-        for option, given in (("--pool", self.pools), ("--label", self.labels)):
-            arguments += [word for pair in given for word in (option, pair)]
+        if self.processes == 0:
+            raise InvalidConfig("--reload replaces child processes: --processes from 1 on was expected with it")
+        grace = RELOAD_GRACE if self.grace is None else self.grace
+        end_with_parent(grace + _LEAVE_SECONDS)
+        limits = read_limits(self.max_tasks_per_child, self.max_memory_per_child)
+        here = str(Path.cwd())
+        crew = CrewName({"sys_path": [here, *sys.path], "dir": here}, str(self.reference), traced=True)
+
+        offer = read_offer(self.slots, self._slots_by_pool, self._worker_labels, self._queues)
+
+        def make() -> ReloadableWorker:
+            name = self.name or self.reference.module
+            return ReloadableWorker(crew, name, offer, self.processes or 1, limits, grace)
+
         with stop_event() as stop:
-            ReloadingWorker(arguments, Path.cwd(), RELOAD_GRACE if self.grace is None else self.grace).run(stop)
+            ReloadingWorker(make, Path.cwd()).run(stop)
+
+    @property
+    def _slots_by_pool(self) -> dict[str, int]:
+        return {name: _count(slots, name) for name, slots in _pairs(self.pools, "--pool").items()}
+
+    @property
+    def _worker_labels(self) -> dict[str, str]:
+        return _pairs(self.labels, "--label")
+
+    @property
+    def _queues(self) -> list[str]:
+        return [queue for word in self.queues.split(",") if (queue := word.strip())]
 
 
 def _pairs(given: Sequence[str], option: str) -> dict[str, str]:

@@ -112,7 +112,7 @@ class Children:
             await self._births.open()
         except NurseryLost as error:
             self._births.close()
-            raise LifespanFailed(f"the worker does not start: {error}") from None
+            raise LifespanFailed(f"the worker does not start: importing its code failed: {error}") from None
         self._fill()
         if self._limits.memory:
             self._do(self._watch_memory())
@@ -128,6 +128,44 @@ class Children:
         """Break off `open`: the worker was told to stop."""
         self._closing = True
         self._changed.set()
+
+    async def renew(self, nursery: NurseryProcess, alone: Collection[str], grace: float) -> None:
+        """Replace all of them, one by one, as others with newer code become ready.
+
+        Args:
+            nursery: what those are forked from.
+            alone: as at the start.
+            grace: seconds that what executes in the former ones may take to finish; then it goes back to its queue.
+
+        """
+        await self._births.renew(nursery)
+        self._alone = alone
+        self._soon_ended = self._stillborn = 0
+        for child in list(self._children):
+            if child.state is State.STARTING:
+                self._retire(child)
+            else:
+                self._relieve(child)
+        for child in self._solo.all:
+            self._solo.retire(child)
+        self._fill()
+        self._do(self._hand_back_former(grace))
+
+    async def _hand_back_former(self, grace: float) -> None:
+        while any(child in self._relieved for child in self._children):
+            self._changed.clear()
+            await self._changed.wait()
+        _log.info("the new code is served")
+        await asyncio.sleep(grace)
+        for child in [*self._children, *self._solo.all]:
+            if child.state is State.RETIRING and self._births.is_former(child) and child.holds:
+                _log.info("%d attempts in former code go back to their queue", len(child.holds))
+                failure = run_pb2.Failure(type="Released", message="its code has changed")
+                held = list(child.holds.values())
+                self._reports.finished(
+                    [FailedAttempt(each.lease_id, each.run_id, failure, released=True) for each in held]
+                )
+                self.stop([each.lease_id for each in held], failure.message)
 
     async def settle(self, seconds: float) -> None:
         """Have all leave: they get `seconds` for what was stopped, and then time for their lifespan."""
@@ -298,6 +336,9 @@ class Children:
         self._children.append(child)
         if self._closing:
             child.leave()
+        elif self._births.is_former(child):
+            self._retire(child)
+            self._fill()
 
     def _relieve(self, child: ChildProcess) -> None:
         """Replace it: it works on until the other one is ready."""

@@ -10,7 +10,9 @@ from multiprocessing import spawn
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from windlass.cli.app_reference import AppReference, load_app
 from windlass.exceptions import InvalidConfig
+from windlass.instrumentation import follow_environment
 from windlass.parameters import where
 from windlass.worker.crew import Crew
 
@@ -28,18 +30,20 @@ class CrewName:
 
     Attributes:
         preparation: how the other process finds modules, and the program that is `__main__` here.
-        app: "module:name" of the global that is the app.
-        tasks: those that are served.
+        app: "module:name" of the global that is the app; without a name the only one there.
+        tasks: those that are served; None: all.
         lifespan: "module:name"; "" where it is the app's, or there is none.
         capture_logs: see Surroundings.
+        traced: as the environment asks for it.
 
     """
 
     preparation: dict[str, Any]
     app: str
-    tasks: list[str]
-    lifespan: str
-    capture_logs: bool
+    tasks: list[str] | None = None
+    lifespan: str = ""
+    capture_logs: bool = True
+    traced: bool = False
 
     def to_json(self) -> bytes:
         """Write it."""
@@ -53,12 +57,16 @@ class CrewName:
     def find(self) -> Crew:
         """Import what is named. Raises whatever the user's modules raise, and InvalidConfig for what is missing."""
         spawn.prepare(self.preparation)
-        app = _get(self.app)
-        missing = sorted(set(self.tasks) - set(app.tasks))
-        if missing:
+        app = load_app(AppReference(*self.app.split(":")))
+        if self.traced:
+            follow_environment(app)
+        if not app.tasks:
+            raise InvalidConfig(f"{self.app} has no tasks: decorate a function with @app.task")
+        names = list(app.tasks) if self.tasks is None else self.tasks
+        if missing := sorted(set(names) - set(app.tasks)):
             raise InvalidConfig(f"{self.app} has no task {missing[0]!r} where it is imported by its name")
         lifespan = _get(self.lifespan) if self.lifespan else app.lifespan
-        return Crew(app, {name: app.tasks[name] for name in self.tasks}, lifespan, self.capture_logs)
+        return Crew(app, {name: app.tasks[name] for name in names}, lifespan, self.capture_logs)
 
 
 def name_of(crew: Crew) -> CrewName:
@@ -116,5 +124,4 @@ def _function_name(function: Callable[[], AsyncIterator[Any]]) -> str:
 
 def _get(name: str) -> Any:
     module, _, path = name.partition(":")
-    loaded = sys.modules[_MAIN] if module == _MAIN else import_module(module)
-    return attrgetter(path)(loaded)
+    return attrgetter(path)(import_module(module))

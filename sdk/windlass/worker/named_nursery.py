@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 import traceback
+from typing import Any
 
+from windlass.exceptions import WindlassError
 from windlass.worker import nursery
 from windlass.worker.crew_name import CrewName
 from windlass.worker.log_lines import show_log_lines
+from windlass.worker.served import Served, write
 
 
 def main(descriptor: int, supervisor: int) -> None:
@@ -19,11 +22,12 @@ def main(descriptor: int, supervisor: int) -> None:
     try:
         crew = name.find()
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything
-        traceback.print_exc()
-        _write(control, f"importing {name.app} in a process for its tasks failed: {type(error).__name__}: {error}")
+        if not isinstance(error, WindlassError):
+            traceback.print_exc()
+        _write(control, {"error": f"{type(error).__name__}: {error}"})
         return
     show_log_lines(crew.app.config.log_level)
-    _write(control, "")
+    _write(control, Served.of(crew).to_json())
     nursery.serve(control, crew, supervisor)
 
 
@@ -33,8 +37,8 @@ def _read(control: socket.socket) -> bytes:
         return file.read(size)
 
 
-def _write(control: socket.socket, text: str) -> None:
-    body = text.encode("utf-8", "backslashreplace")
+def _write(control: socket.socket, told: dict[str, Any]) -> None:
+    body = write(told)
     control.sendall(nursery.SIZE.pack(len(body)) + body)
 
 

@@ -33,7 +33,7 @@ NEWS: Final = struct.Struct("!cqi")
 BORN: Final = b"b"
 ENDED: Final = b"e"
 FORK: Final = b"f"
-#: Before the name that a named nursery is sent, and before its answer: empty, or what went wrong.
+#: Before the name that a named nursery is sent, and before its answer: what is served, or what went wrong.
 SIZE: Final = struct.Struct("!I")
 
 _PR_SET_PDEATHSIG: Final = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Self
 
 from windlass.worker import nursery
+from windlass.worker.served import Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,14 +72,23 @@ class NurseryProcess:
             NurseryLost: it could not import what it is named.
 
         """
-        if self._name is not None:
-            self._control = self._start()
-            await self._introduce(self._control, self._name)
+        if self._control is None:
+            await self.load()
         assert self._control is not None  # noqa: S101 - of one that was forked
         self._control.setblocking(False)
         self._on_ended = on_ended
         self._on_lost = on_lost
         asyncio.get_running_loop().add_reader(self._control, self._on_news)
+
+    async def load(self) -> Served:
+        """Have it import what it is named. Raises NurseryLost where it can't."""
+        assert self._name is not None  # noqa: S101 - one that was forked has imported it
+        self._control = self._start()
+        try:
+            return await self._introduce(self._control, self._name)
+        except BaseException:
+            self.close()
+            raise
 
     def _start(self) -> socket.socket:
         """Start a program, on the I/O thread: the kernel ends a child with its parent's thread."""
@@ -89,7 +100,7 @@ class NurseryProcess:
         self._pid = self._started.pid
         return ours
 
-    async def _introduce(self, control: socket.socket, name: CrewName) -> None:
+    async def _introduce(self, control: socket.socket, name: CrewName) -> Served:
         loop = asyncio.get_running_loop()
         order = name.to_json()
         await loop.sock_sendall(control, nursery.SIZE.pack(len(order)) + order)
@@ -100,8 +111,10 @@ class NurseryProcess:
             if not data:
                 raise NurseryLost(f"the process that was to import {name.app} has ended")
             answer += data
-        if why := answer[size:].decode():
-            raise NurseryLost(why)
+        told = json.loads(answer[size:])
+        if "error" in told:
+            raise NurseryLost(told["error"])
+        return Served.from_json(told)
 
     async def child(self) -> tuple[int, socket.socket]:
         """Have a child forked.

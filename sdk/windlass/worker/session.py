@@ -23,6 +23,7 @@ from windlass.worker.outcome import FailedAttempt, RefreshedTimeout
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from windlass.v1 import workflow_pb2
     from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
 
 # An attempt that ends within this many seconds is reported without having been accepted first.
@@ -251,6 +252,12 @@ class WorkerSession:
     def drain(self) -> None:
         """Take no new work from here on; what comes all the same is handed back."""
         self._draining = True
+
+    def redefine(self, definitions: Iterable[workflow_pb2.WorkflowDefinition]) -> list[Effect]:
+        """Serve other workflows from now on, which the next Hello says."""
+        del self._hello.workflows[:]
+        self._hello.workflows.extend(definitions)
+        return [Reconnect("its tasks have changed", elsewhere=False)]
 
     def release(self, reason: str) -> list[Effect]:
         """Hand back everything that executes: uncharged, to be run again elsewhere."""

@@ -33,9 +33,10 @@ from windlass.worker.newest import Newest
 from windlass.worker.session import Cancel, ProtocolError, Reconnect, Refused, Start, Stop, Welcomed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from windlass.config import ClientConfig
+    from windlass.v1 import workflow_pb2
     from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
     from windlass.worker.session import Effect, WorkerSession
     from windlass.worker.staff import Staff
@@ -165,6 +166,10 @@ class Stream:
         self._progress.set()
         if self._connection is not None:
             self._connection.leave("the worker has left")
+
+    async def redefine(self, definitions: Iterable[workflow_pb2.WorkflowDefinition]) -> None:
+        """Serve other workflows from now on: connects anew, and goes on with what it has."""
+        self._apply(self._session.redefine(definitions))
 
     async def _drain_at_exit(self) -> None:
         await self.drain(0.0)

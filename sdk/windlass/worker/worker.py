@@ -11,26 +11,25 @@ import asyncio
 import contextlib
 import logging
 import os
-import socket
 import threading
-import time
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.exceptions import DuplicateTask, InvalidConfig, LifespanFailed
-from windlass.placement import DEFAULT_POOL, MOST_SLOTS, read_pools, read_worker_labels
+from windlass.placement import DEFAULT_POOL
 from windlass.transport.io_thread import check_may_block, io_thread, is_connected, new_loop
-from windlass.v1 import dispatch_pb2
 from windlass.worker.child_limits import read_limits
 from windlass.worker.children import Children
 from windlass.worker.crew import Crew
 from windlass.worker.crew_name import has_name, name_of
 from windlass.worker.execution import Execution
+from windlass.worker.hello import boot_clock, make_hello
 from windlass.worker.lifespan import check_lifespan
 from windlass.worker.log_lines import show_log_lines
 from windlass.worker.loop import CLEAN_UP_SECONDS, close_loop
 from windlass.worker.nursery_process import NurseryProcess
+from windlass.worker.offer import read_offer
 from windlass.worker.runner import DEFAULT_MAX_PAYLOAD
+from windlass.worker.served import Served
 from windlass.worker.session import WorkerSession
 from windlass.worker.setup import Setup
 from windlass.worker.signals import taken_signals
@@ -94,10 +93,6 @@ class Worker:
             InvalidConfig: a value is out of its range, or the lifespan is no async generator function.
 
         """
-        if isinstance(slots, bool) or not 1 <= slots <= MOST_SLOTS:
-            raise InvalidConfig(f"slots={slots!r}: 1 to {MOST_SLOTS:,} were expected")
-        if isinstance(queues, str):
-            raise InvalidConfig(f"queues={queues!r}: a list of names was expected")
         if processes is not None and (type(processes) is not int or not 0 <= processes <= MOST_PROCESSES):
             raise InvalidConfig(f"processes={processes!r}: 0 to {MOST_PROCESSES:,} were expected")
         if (lifespan := lifespan or app.lifespan) is not None:
@@ -105,15 +100,9 @@ class Worker:
         self.name: Final = name
         self.id: Final = os.urandom(16).hex()
         self._app = app
-        self._slots = slots
-        try:
-            self._labels = read_worker_labels(labels)
-            self._pools = read_pools(pools)
-        except (TypeError, ValueError) as error:
-            raise InvalidConfig(str(error)) from None
+        self._offer = read_offer(slots, pools, labels, queues)
         self._workflows = None if workflows is None else list(workflows)
         self._check_costs(self._workflows or ())
-        self._queues = list(queues or ())
         self._lifespan = lifespan
         self._processes = processes
         self._limits = read_limits(max_tasks_per_child, max_memory_per_child)
@@ -230,10 +219,12 @@ class Worker:
     async def _begin(self, crew: Crew, nursery: NurseryProcess | None) -> None:
         if self._stream is not None:
             raise InvalidConfig(f"worker {self.name!r} has been started before: make a new one")
-        session = WorkerSession(self._hello(crew.tasks.values()), _clock)
+        served = Served.of(crew)
+        hello = make_hello(self.id, self.name, served.definitions, self._offer)
+        session = WorkerSession(hello, boot_clock)
         self._stream = Stream(session, self._app.config, self._ready.set)
         self._loop = loop = asyncio.get_running_loop()
-        setup = Setup(self.id, self._labels, self._slots + sum(self._pools.values()), DEFAULT_MAX_PAYLOAD)
+        setup = Setup(self.id, self._offer.labels, self._offer.all_slots, DEFAULT_MAX_PAYLOAD)
         staff: Staff | None = None
         embedded: Runner | None = None
         count = self._processes if nursery is not None and self._processes else 0
@@ -244,7 +235,7 @@ class Worker:
             staff = embedded = await self._execution.open(setup, self._stream, lambda: self._drain(None))
         if nursery is not None:
             staff = self._children = Children(
-                nursery, setup, count, self._limits, crew.alone, self._stream, self._despair, embedded
+                nursery, setup, count, self._limits, served.alone, self._stream, self._despair, embedded
             )
             await asyncio.wrap_future(io_thread().run(self._children.open()))
         assert staff is not None  # noqa: S101 - one of the two
@@ -252,7 +243,7 @@ class Worker:
             "worker %s (%s) starts: %d slots, %d processes, tasks: %s",
             self.name,
             self.id,
-            self._slots,
+            self._offer.slots,
             count,
             ", ".join(sorted(crew.tasks)) or "none",
         )
@@ -295,7 +286,7 @@ class Worker:
 
     def _check_costs(self, tasks: Iterable[Task]) -> None:
         """Refuse tasks that it says it serves and never could."""
-        slots = {DEFAULT_POOL: self._slots, **self._pools}
+        slots = {DEFAULT_POOL: self._offer.slots, **self._offer.pools}
         for task in tasks:
             cost, pool = task.settings.slot_cost, task.settings.slot_pool
             if cost > slots.get(pool, 0):
@@ -312,32 +303,3 @@ class Worker:
             if tasks.setdefault(task.name, task) is not task:
                 raise DuplicateTask(f"workflows= has two tasks named {task.name!r}")
         return tasks
-
-    def _hello(self, tasks: Iterable[Task]) -> dispatch_pb2.Hello:
-        return dispatch_pb2.Hello(
-            worker_id=self.id,
-            name=self.name,
-            sdk=f"python {_sdk_version()}",
-            host=f"{socket.gethostname()}:{os.getpid()}",
-            labels=self._labels,
-            slots=self._slots,
-            slot_pools=self._pools,
-            queues=self._queues,
-            workflows=[task.definition() for task in tasks],
-        )
-
-
-def _clock() -> float:
-    """Seconds that also count while the machine sleeps: a session's time does not stop then."""
-    # Only Linux tells the two apart.
-    return time.monotonic() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
-
-
-_BOOT_CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
-
-
-def _sdk_version() -> str:
-    try:
-        return version("windlass")
-    except PackageNotFoundError:
-        return "unknown"

@@ -1,0 +1,60 @@
+"""Owns what a supervisor has to know of the code that its children execute."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import SecretStr
+
+from windlass.config import ClientConfig
+from windlass.v1 import workflow_pb2
+
+if TYPE_CHECKING:
+    from windlass.worker.crew import Crew
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is served.
+
+    Attributes:
+        config: how to connect.
+        definitions: of the workflows.
+        alone: names of the tasks that are executed in a child of their own.
+
+    """
+
+    config: ClientConfig
+    definitions: list[workflow_pb2.WorkflowDefinition]
+    alone: frozenset[str]
+
+    @classmethod
+    def of(cls, crew: Crew) -> Self:
+        """Say it of a crew."""
+        return cls(crew.app.config, [task.definition() for task in crew.tasks.values()], crew.alone)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it, for this machine's own processes: the token is in it."""
+        config = self.config.model_dump()
+        token = config["token"]
+        return {
+            "config": {**config, "token": token.get_secret_value() if isinstance(token, SecretStr) else None},
+            "definitions": [base64.b64encode(each.SerializeToString()).decode() for each in self.definitions],
+            "alone": sorted(self.alone),
+        }
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        definitions = [
+            workflow_pb2.WorkflowDefinition.FromString(base64.b64decode(each)) for each in told["definitions"]
+        ]
+        return cls(ClientConfig(**told["config"]), definitions, frozenset(told["alone"]))
+
+
+def write(told: dict[str, Any]) -> bytes:
+    """Write an answer; paths become text."""
+    return json.dumps(told, default=str).encode()
