@@ -59,6 +59,8 @@ class Batching:
 class BatchTask(ModelTask[InT, OutT, RetT], Generic[InT, OutT, RetT]):
     """A task whose function takes a list of `InT` and gives a list of `OutT`; each run has one of each."""
 
+    gathers = True
+
     def __init__(
         self, app: Windlass, function: Callable[..., RetT], form: BatchForm, settings: TaskSettings, batching: Batching
     ) -> None:

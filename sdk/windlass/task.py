@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, assert_never
 
 from typing_extensions import override
 
@@ -67,6 +67,9 @@ class TaskSettings:
 
 class Task:
     """A registered function. `task(...)` runs it here; `task.run(...)` runs it on a worker."""
+
+    #: Its attempts wait for others, to be executed with one call: they have to be in one process.
+    gathers: ClassVar[bool] = False
 
     def __init__(self, function: Callable[..., Any], form: ModelForm | PlainForm, settings: TaskSettings) -> None:
         """Wrap `function`, whose signature has been read. Users write `@app.task`."""

@@ -173,7 +173,7 @@ def test_a_changed_file_is_what_runs_next(development: Development) -> None:
 def test_stream_stays_while_the_code_changes(development: Development) -> None:
     """A new task is told in a Hello of the same worker; what executes has its time to finish, and goes back."""
     development.start()
-    (before,) = json.loads(development.windlass("workers", "--json").stdout)
+    (before,) = json.loads(development.windlass("workers", "list", "--json").stdout)
     waiting = development.windlass("run", "wait", "--no-wait").stdout.strip()
     tasks = development.folder / "tasks.py"
     tasks.write_text(_TASKS.replace("await asyncio.Event().wait()", "ctx.log('newer code')") + _MORE_TASKS)
@@ -182,7 +182,7 @@ def test_stream_stays_while_the_code_changes(development: Development) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, '"hello"'), done.stderr
     development.wait_for("attempts in former code go back to their queue")
     until(lambda: "COMPLETED" in development.windlass("runs", "get", waiting, "--json").stdout, "the newer code ran")
-    (after,) = json.loads(development.windlass("workers", "--json").stdout)
+    (after,) = json.loads(development.windlass("workers", "list", "--json").stdout)
     assert (after["id"], after["host"]) == (before["id"], before["host"])
 
 

@@ -105,6 +105,10 @@ PROGRAM = """
     def alone_ending() -> None:
         os._exit(9)
 
+    @app.batch_task(batch_max_size=4, batch_max_interval=20)
+    async def gather(inputs: list[int]) -> list[list[int]]:
+        return [[os.getpid(), len(inputs)] for _ in inputs]
+
     app.worker("children", lifespan=lifespan, **options.get("worker", {})).start()
     say("ended")
 """
@@ -285,6 +289,16 @@ def test_a_child_s_end_is_noticed_though_its_own_child_holds_the_pipe(
     dispatcher.assign(work)
     assert failed(dispatcher, work).failure.message.endswith("ended with exit code 5")
     (tmp_path / "go").touch()
+
+
+def test_batches_gather_in_one_child(start: Start, dispatcher: FakeDispatcher) -> None:
+    """So that they fill up, however many children there are."""
+    start(processes=3, slots=8)
+    work = [assignment("gather", str(number).encode()) for number in range(4)]
+    dispatcher.assign(*work)
+    outputs = done(dispatcher, *work)
+    assert [size for _, size in outputs] == [4, 4, 4, 4]
+    assert len({pid for pid, _ in outputs}) == 1
 
 
 def test_heartbeats_outlive_a_blocked_gil(start: Start, dispatcher: FakeDispatcher) -> None:

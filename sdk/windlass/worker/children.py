@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from windlass.worker.nursery_process import NurseryProcess
     from windlass.worker.outcome import Outcome
     from windlass.worker.runner import Runner
+    from windlass.worker.served import Served
     from windlass.worker.setup import Setup
 
 _log = logging.getLogger("windlass.worker")
@@ -56,7 +57,7 @@ class Children:
         setup: Setup,
         count: int,
         limits: ChildLimits,
-        alone: Collection[str],
+        served: Served,
         reports: Reports,
         on_hopeless: Callable[[str], None],
         embedded: Runner | None = None,
@@ -68,7 +69,7 @@ class Children:
             setup: what they are told.
             count: how many share the work; 0 only with `embedded`.
             limits: when one is replaced.
-            alone: names of the tasks that are executed in a child of their own.
+            served: which tasks are executed in a child of their own, and which in one together.
             reports: where outcomes go.
             on_hopeless: told, once, why there will be no more children.
             embedded: executes in this process what needs no child of its own.
@@ -81,13 +82,14 @@ class Children:
         self._setup = setup
         self._count = count
         self._limits = limits
-        self._alone = alone
+        self._served = served
         self._reports = reports
         self._on_hopeless = on_hopeless
         self._embedded = embedded
         self._solo = SoloChildren(self._births, limits, reports, self._changed)
         self._children: list[ChildProcess] = []
         self._at: dict[str, ChildProcess] = {}
+        self._together: dict[str, ChildProcess] = {}
         self._waiting: deque[dispatch_pb2.Assignment] = deque()
         # Go as soon as there is another one in their place.
         self._relieved: list[ChildProcess] = []
@@ -129,17 +131,17 @@ class Children:
         self._closing = True
         self._changed.set()
 
-    async def renew(self, nursery: NurseryProcess, alone: Collection[str], grace: float) -> None:
+    async def renew(self, nursery: NurseryProcess, served: Served, grace: float) -> None:
         """Replace all of them, one by one, as others with newer code become ready.
 
         Args:
             nursery: what those are forked from.
-            alone: as at the start.
+            served: as at the start.
             grace: seconds that what executes in the former ones may take to finish; then it goes back to its queue.
 
         """
         await self._births.renew(nursery)
-        self._alone = alone
+        self._served = served
         self._soon_ended = self._stillborn = 0
         for child in list(self._children):
             if child.state is State.STARTING:
@@ -208,7 +210,7 @@ class Children:
         """Execute these: in order, but for those that are executed alone."""
         shared: list[dispatch_pb2.Assignment] = []
         for each in assignments:
-            if each.isolated or each.task_name in self._alone:
+            if each.isolated or each.task_name in self._served.alone:
                 self._solo.start(each)
             else:
                 shared.append(each)
@@ -382,7 +384,10 @@ class Children:
         loads = {child: len(child.holds) for child in shares}
         while self._waiting and loads:
             child = min(loads, key=loads.__getitem__)
-            shares[child].append(self._waiting.popleft())
+            assignment = self._waiting.popleft()
+            if assignment.task_name in self._served.together:
+                child = self._gathering_at(assignment.task_name, child, loads)
+            shares[child].append(assignment)
             loads[child] += 1
             if most and child.given + len(shares[child]) >= most:
                 del loads[child]
@@ -392,6 +397,13 @@ class Children:
                 child.start(share)
                 if most:
                     self._check_age(child, most)
+
+    def _gathering_at(self, task: str, otherwise: ChildProcess, there: Collection[ChildProcess]) -> ChildProcess:
+        """Give the child where attempts of a task gather: the same one, as long as it takes work."""
+        child = self._together.get(task)
+        if child is None or child not in there:
+            child = self._together[task] = otherwise
+        return child
 
     def _check_age(self, child: ChildProcess, most: int) -> None:
         if child.given >= most - max(1, most // 10):  # soon

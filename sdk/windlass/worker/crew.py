@@ -33,3 +33,8 @@ class Crew:
     def alone(self) -> frozenset[str]:
         """Names of the tasks that are executed in a child of their own."""
         return frozenset(name for name, task in self.tasks.items() if task.executor == "process")
+
+    @property
+    def together(self) -> frozenset[str]:
+        """Names of the tasks whose attempts are executed in one child, where they gather."""
+        return frozenset(name for name, task in self.tasks.items() if task.gathers)

@@ -96,7 +96,7 @@ class ReloadableWorker:
         hello = make_hello(self.id, self._name, served.definitions, self._offer)
         stream = Stream(WorkerSession(hello, boot_clock), served.config, self.ready.set)
         setup = Setup(self.id, self._offer.labels, self._offer.all_slots, DEFAULT_MAX_PAYLOAD)
-        children = Children(nursery, setup, self._processes, self._limits, served.alone, stream, self._despair)
+        children = Children(nursery, setup, self._processes, self._limits, served, stream, self._despair)
         await children.open()
         self._served, self._stream, self._children = served, stream, children
         names = ", ".join(sorted(each.name for each in served.definitions))
@@ -106,7 +106,7 @@ class ReloadableWorker:
     async def _renew(self) -> None:
         assert self._stream is not None and self._children is not None  # noqa: S101, PT018 - it has been started
         nursery, served = await self._import()
-        await self._children.renew(nursery, served.alone, self._grace)
+        await self._children.renew(nursery, served, self._grace)
         if self._served is None or served.definitions != self._served.definitions:
             await self._stream.redefine(served.definitions)
         self._served = served

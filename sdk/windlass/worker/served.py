@@ -24,17 +24,19 @@ class Served:
         config: how to connect.
         definitions: of the workflows.
         alone: names of the tasks that are executed in a child of their own.
+        together: names of the tasks whose attempts are executed in one child.
 
     """
 
     config: ClientConfig
     definitions: list[workflow_pb2.WorkflowDefinition]
     alone: frozenset[str]
+    together: frozenset[str]
 
     @classmethod
     def of(cls, crew: Crew) -> Self:
         """Say it of a crew."""
-        return cls(crew.app.config, [task.definition() for task in crew.tasks.values()], crew.alone)
+        return cls(crew.app.config, [task.definition() for task in crew.tasks.values()], crew.alone, crew.together)
 
     def to_json(self) -> dict[str, Any]:
         """Write it, for this machine's own processes: the token is in it."""
@@ -44,6 +46,7 @@ class Served:
             "config": {**config, "token": token.get_secret_value() if isinstance(token, SecretStr) else None},
             "definitions": [base64.b64encode(each.SerializeToString()).decode() for each in self.definitions],
             "alone": sorted(self.alone),
+            "together": sorted(self.together),
         }
 
     @classmethod
@@ -52,7 +55,7 @@ class Served:
         definitions = [
             workflow_pb2.WorkflowDefinition.FromString(base64.b64decode(each)) for each in told["definitions"]
         ]
-        return cls(ClientConfig(**told["config"]), definitions, frozenset(told["alone"]))
+        return cls(ClientConfig(**told["config"]), definitions, frozenset(told["alone"]), frozenset(told["together"]))
 
 
 def write(told: dict[str, Any]) -> bytes:

@@ -235,7 +235,7 @@ class Worker:
             staff = embedded = await self._execution.open(setup, self._stream, lambda: self._drain(None))
         if nursery is not None:
             staff = self._children = Children(
-                nursery, setup, count, self._limits, served.alone, self._stream, self._despair, embedded
+                nursery, setup, count, self._limits, served, self._stream, self._despair, embedded
             )
             await asyncio.wrap_future(io_thread().run(self._children.open()))
         assert staff is not None  # noqa: S101 - one of the two
