@@ -293,6 +293,22 @@ async def test_cancelling_in_earnest_goes_first(app: Windlass) -> None:
     assert outcome.failure.type == "CancelledError"
 
 
+async def test_an_attempt_that_is_stopped_before_its_first_step_leaves_nothing(app: Windlass) -> None:
+    """It is reported all the same."""
+
+    @app.task
+    async def never_begins() -> None: ...
+
+    attempts = Attempts(app)
+    work = attempts.start("never_begins", soft_timeout_ms=60_000)
+    attempts.runner.cancel([work.lease_id], "enough", 0.0)
+    await attempts.outcome(work)
+    lost = attempts.start("never_begins", soft_timeout_ms=60_000)
+    attempts.runner.stop([lost.lease_id], "the lease was lost")
+    await attempts.runner.settle(10)
+    assert lost.lease_id not in attempts.outcomes
+
+
 async def test_what_comes_too_late_hits_nobody(app: Windlass) -> None:
     """Tasks that end about when their time does: each completes or is told, and the thread stays whole."""
 

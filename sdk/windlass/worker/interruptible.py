@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from windlass.exceptions import SoftTimeoutExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
 
 class _SoftTimeoutOnLoop(SoftTimeoutExceeded, asyncio.CancelledError):
@@ -26,11 +26,11 @@ _SoftTimeoutOnLoop.__module__ = SoftTimeoutExceeded.__module__
 class Interruptible:
     """A coroutine, and the means to raise SoftTimeoutExceeded in it once."""
 
-    __slots__ = ("_coroutine", "_is_due", "_task", "_waits")
+    __slots__ = ("_call", "_is_due", "_task", "_waits")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Drive `coroutine`; starts nothing."""
-        self._coroutine = coroutine
+    def __init__(self, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Drive the coroutine that `call` gives, which is not called before it runs."""
+        self._call = call
         self._task: asyncio.Task[Any] | None = None
         self._is_due = False
         self._waits = False
@@ -47,7 +47,7 @@ class Interruptible:
             self._task.cancel()
 
     def __await__(self) -> Generator[Any, Any, None]:
-        coroutine = self._coroutine
+        coroutine = self._call()
         value: Any = None
         error: BaseException | None = None
         while True:

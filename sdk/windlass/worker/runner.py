@@ -155,10 +155,11 @@ class Runner:
                 attempt.tell,
             )
         if attempt.task.is_async or self._surroundings.middleware:
-            coroutine = self._run_on_loop(attempt)
             if attempt.soft_timeout_ms:
-                attempt.interruptible = Interruptible(coroutine)
+                attempt.interruptible = Interruptible(partial(self._run_on_loop, attempt))
                 coroutine = attempt.interruptible.run()
+            else:
+                coroutine = self._run_on_loop(attempt)
             attempt.asyncio_task = _start_task(self._loop, coroutine, attempt.task.name)
         else:
             self._threads.submit(attempt)
