@@ -38,7 +38,7 @@ def _attempt(
 async def test_assignments_with_long_histories_are_split_by_bytes() -> None:
     """The failures count as the inputs do."""
     stream = _stream(most_bytes=100 * _MOST_BYTES)
-    failure = pack((1, b"worker", 1, 2, run_pb2.Failure(message="x" * 16_000).SerializeToString()))
+    failure = pack((1, b"worker", 1, 2, run_pb2.Failure(message="x" * 16_000).SerializeToString(), 0, False))
     stream.assign([_attempt(str(i), failures=[failure] * 3) for i in range(200)])
     portions = []
     while stream._out:
