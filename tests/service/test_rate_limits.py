@@ -10,7 +10,16 @@ import grpc.aio
 import pytest
 
 from tests.support.raw_client import detail_of, raw_worker, submission
-from windlass.v1 import error_pb2, rate_limit_pb2, rate_limit_service_pb2, run_pb2, run_service_pb2, workflow_pb2
+from windlass.v1 import (
+    error_pb2,
+    rate_limit_pb2,
+    rate_limit_service_pb2,
+    run_pb2,
+    run_service_pb2,
+    schedule_pb2,
+    schedule_service_pb2,
+    workflow_pb2,
+)
 from windlass_core.randomness import mint_id
 
 if TYPE_CHECKING:
@@ -146,3 +155,25 @@ async def test_units_over_a_named_limit_are_refused_until_there_is_more(api: Doo
     assert f"6 units of the rate limit '{key}', which has 5 in all" in refused.error.message
     await _put(api, key, limit=6)
     assert not (await _outcome(api, task, {"units": 6})).HasField("error")
+
+
+async def test_a_scheduled_run_can_be_changed_where_its_limit_is_there(api: Door, task: str) -> None:
+    """Its units are computed anew; the same for what a cron would submit."""
+    key = f"limit-{mint_id()}"
+    await _put(api, key, limit=5)
+    await _register(api, task, static_key=key, units_expression="input.units")
+    (run_id,) = await api.submit(submission(task, {"units": 1}, run_at_ms=4_000_000_000_000))
+    for units, is_taken in ((5, True), (6, False)):
+        text = f'{{"units": {units}}}'.encode()
+        change = schedule_service_pb2.UpdateScheduledRunRequest(run_id=run_id, input_json=text)
+        schedule = workflow_pb2.CronDefinition(name=f"c{units}", expression="@daily", input_json=text)
+        create = schedule_service_pb2.CreateCronRequest(
+            spec=schedule_pb2.CronSpec(workflow_name=task, schedule=schedule)
+        )
+        for call, request in ((api.schedules.UpdateScheduledRun, change), (api.schedules.CreateCron, create)):
+            if is_taken:
+                await call(request)
+            else:
+                with pytest.raises(grpc.aio.AioRpcError, match="6 units of the rate limit"):
+                    await call(request)
+    assert (await api.get(run_id)).spec.input_json == b'{"units": 5}'

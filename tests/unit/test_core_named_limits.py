@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.world import NAMESPACE
+from windlass.v1 import workflow_pb2
+from windlass_core.domain.definition import check_definition
 from windlass_core.domain.errors import InvalidField, NotFound
 from windlass_core.named_limits import NamedLimits
 from windlass_core.store.runs import Submission
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from windlass_core.store.shard import Shard
 
+_TASK = workflow_pb2.TaskDefinition(name="a", rate_limits=[workflow_pb2.RateLimit(static_key="mail")])
+MAIL = check_definition(workflow_pb2.WorkflowDefinition(name="a", tasks=[_TASK]), "w")
 RUN = Submission("run", b"", "ns|default|a", 2, "v")
 
 
@@ -54,10 +58,10 @@ async def test_the_store_is_asked_once_for_many_submits(shard: Shard, asked: lis
     await shard.rate_limits.put(NAMESPACE, "mail", 5, 1_000)
     limits = NamedLimits(shard.rate_limits)
     for _ in range(3):
-        assert await limits.check_with(NAMESPACE, ["mail"], Needs(5)) is RUN
+        assert await limits.check_with(NAMESPACE, MAIL, Needs(5)) is RUN
     assert asked == [["mail"]]
     limits._at_hand = {key: (0.0, limit) for key, (_, limit) in limits._at_hand.items()}
-    await limits.check_with(NAMESPACE, ["mail"], Needs(5))
+    await limits.check_with(NAMESPACE, MAIL, Needs(5))
     assert len(asked) == 2
 
 
@@ -65,13 +69,13 @@ async def test_nothing_is_refused_for_what_was_at_hand(shard: Shard) -> None:
     """Somebody may have put more a moment ago, through another api."""
     await shard.rate_limits.put(NAMESPACE, "mail", 5, 1_000)
     limits = NamedLimits(shard.rate_limits)
-    await limits.check_with(NAMESPACE, ["mail"], Needs(5))
+    await limits.check_with(NAMESPACE, MAIL, Needs(5))
     await shard.rate_limits.put(NAMESPACE, "mail", 9, 1_000)
     needs = Needs(9)
-    assert await limits.check_with(NAMESPACE, ["mail"], needs) is RUN
+    assert await limits.check_with(NAMESPACE, MAIL, needs) is RUN
     assert needs.shown == [{"mail": 5}, {"mail": 9}]
     with pytest.raises(InvalidField, match="too many"):
-        await limits.check_with(NAMESPACE, ["mail"], Needs(10))
+        await limits.check_with(NAMESPACE, MAIL, Needs(10))
 
 
 async def test_what_nobody_has_put_is_asked_for_each_time(shard: Shard) -> None:
@@ -79,6 +83,6 @@ async def test_what_nobody_has_put_is_asked_for_each_time(shard: Shard) -> None:
     limits = NamedLimits(shard.rate_limits)
     await shard.rate_limits.put("other", "mail", 5, 1_000)
     with pytest.raises(NotFound):
-        await limits.check_with(NAMESPACE, ["mail"], Needs(1))
+        await limits.check_with(NAMESPACE, MAIL, Needs(1))
     await shard.rate_limits.put(NAMESPACE, "mail", 5, 1_000)
-    assert await limits.check_with(NAMESPACE, ["mail"], Needs(1)) is RUN
+    assert await limits.check_with(NAMESPACE, MAIL, Needs(1)) is RUN

@@ -1,6 +1,7 @@
 """Owns the schedule service's calls: crons, and runs that are still to come."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from typing_extensions import override
@@ -230,7 +231,8 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
         if definition is None:
             raise UnknownWorkflow(f"run_id: nobody has registered {spec.workflow_name!r}", "run_id")
         submission = run_service_pb2.RunSubmission(run_id=run.run_id, spec=spec)
-        changed = check_submission(submission, definition, namespace=namespace, wait=False, path="run")
+        check = partial(check_submission, submission, definition, namespace=namespace, wait=False, path="run")
+        changed = await self._limits.check_with(namespace, definition, check)
         return await self._shard.scheduled.change(namespace, run.spec, changed)
 
 

@@ -149,8 +149,11 @@ class Submits:
             check = partial(
                 check_submission, submission, definition, namespace=ticket.namespace, wait=wait, path=path, home=home
             )
-            names = definition.gates and definition.gates.named_limits
-            run = await self._limits.check_with(ticket.namespace, names, check) if names else check()
+            run = (
+                check()
+                if definition.gates is None
+                else await self._limits.check_with(ticket.namespace, definition, check)
+            )
         except (InvalidField, StoreUnavailable) as error:
             return Outcome(run_id=submission.run_id, error=to_detail(error))
         ticket.runs.append(run)

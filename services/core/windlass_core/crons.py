@@ -48,5 +48,4 @@ async def submission_of(
     )
     submission = run_service_pb2.RunSubmission(run_id=run_id_of(cron_id, tick_ms), spec=run)
     check = partial(check_submission, submission, definition, namespace=namespace, wait=False, path="run", by_cron=True)
-    names = definition.gates and definition.gates.named_limits
-    return await limits.check_with(namespace, names, check) if names else check()
+    return await limits.check_with(namespace, definition, check)

@@ -4,9 +4,9 @@ For a second at the most: one that somebody puts anew, or deletes, counts everyw
 """
 
 import time
-from collections.abc import Sequence
 from typing import Final, Protocol
 
+from windlass_core.domain.definition import Definition
 from windlass_core.domain.errors import InvalidField
 from windlass_core.store.rate_limits import RateLimits
 from windlass_core.store.runs import Submission
@@ -30,11 +30,14 @@ class NamedLimits:
         # With the time, on the monotonic clock, until which each is taken for true.
         self._at_hand: dict[tuple[str, str], tuple[float, int]] = {}
 
-    async def check_with(self, namespace: str, names: Sequence[str], check: Check) -> Submission:
-        """What `check` makes of these limits; it refuses nothing but what the store's own limits refuse.
+    async def check_with(self, namespace: str, definition: Definition, check: Check) -> Submission:
+        """What `check` makes of the limits of a definition; what it refuses, the store's own limits refuse too.
 
         Raises InvalidField as `check` does, StoreUnavailable.
         """
+        names = definition.gates.named_limits if definition.gates is not None else ()
+        if not names:
+            return check(limits={})
         now = time.monotonic()
         known = [self._at_hand.get((namespace, name), (0.0, 0)) for name in names]
         if all(until > now for until, _ in known):
