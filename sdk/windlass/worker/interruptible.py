@@ -64,7 +64,7 @@ class Interruptible:
             except BaseException as raised:  # noqa: BLE001 - it belongs inside
                 error = raised
             self._waits = False
-            if self._is_due:
+            if self._is_due and not isinstance(error, GeneratorExit):
                 self._is_due = False
                 error = self._in_place_of(error)
 
