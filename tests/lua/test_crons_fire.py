@@ -181,3 +181,19 @@ async def test_the_timer_of_the_crons_tells_the_scheduler(world: World) -> None:
     await world.make_due("crons")
     assert (await world.shard.scheduling.fire()).crons_are_due
     assert not (await world.shard.scheduling.fire()).crons_are_due
+
+
+async def test_a_tick_whose_idempotency_key_another_run_has_is_told_of(world: World) -> None:
+    """Its task gives runs keys: the one that is there stands for it, and the cron says so."""
+    claim = ["default|t|k", "digest", 60_000, "same"]
+    (holder,) = await world.submit(more={"i": claim})
+    cron = await made(world)
+    fired = firing(cron, [TICK])
+    (tick, run) = fired.ticks[0]
+    fired.ticks[0] = (tick, run._replace(more={"i": claim}))
+    await world.shard.crons.fire([fired])
+    assert set((await world.look()).phases()) == {holder}
+    (stored,) = await world.shard.crons.get(NAMESPACE, [cron])
+    assert stored is not None
+    assert stored.last_run_id == holder
+    assert "has the idempotency key of the tick" in stored.error

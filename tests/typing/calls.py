@@ -18,6 +18,8 @@ from windlass import (
     ConcurrencyExpression,
     ConcurrencyLimitStrategy,
     Context,
+    Cron,
+    CronInfo,
     Depends,
     Priority,
     RateLimit,
@@ -30,6 +32,8 @@ from windlass import (
 from windlass.model_task import ModelTask
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from windlass.plain_task import PlainTask
 
 
@@ -239,3 +243,25 @@ async def batch_tasks() -> None:
     measure.run([Image(url="a")])  # type: ignore[call-overload] # one input a run
     measure(Image(url="a"))  # type: ignore[arg-type] # the function takes them all
     app.batch_task(batch_max_sise=3)  # type: ignore[call-overload] # misspelt
+
+
+@app.task(on_crons=["@daily", Cron("0 9 * * *", "Asia/Tokyo", {"url": "x"}, catch_up="one", overlap="skip")])
+def report(input: Image, ctx: Context) -> Size:
+    return Size(1)
+
+
+@app.task
+def remind(whom: str, times: int = 1) -> str:
+    return whom * times
+
+
+async def later(at: datetime) -> None:
+    assert_type(report.schedule(at, Image(url="")), TaskRunRef[Size])
+    assert_type(await remind.aio_schedule(at, "a", times=2), TaskRunRef[str])
+    assert_type(remind.options(priority=Priority.HIGH).schedule(at, "a"), TaskRunRef[str])
+    assert_type(remind.create_cron("n", "@daily", {"whom": "a"}, catch_up="all"), CronInfo)
+    assert_type(app.scheduled.create("remind", at, {"whom": "a"}), WorkflowRunRef[Any])
+    remind.schedule(at)  # type: ignore[call-arg]
+    remind.schedule("tomorrow", "a")  # type: ignore[arg-type]
+    report.schedule(at, "a")  # type: ignore[arg-type]
+    Cron("@daily", catch_up="some")  # type: ignore[arg-type]

@@ -190,3 +190,21 @@ async def test_the_counter_of_accepted_runs_counts_them(world: World) -> None:
     ticks = len(await _ticks(world))
     assert ticks >= 3
     assert f'windlass_runs_submitted_total{{workflow="t"}} {ticks}.0' in metrics.text().decode()
+
+
+async def test_a_cron_s_runs_pass_the_gates_of_their_task(world: World, firer: CronFirer) -> None:
+    """Also a rate limit that is put by name; until it is, the cron says what is missing."""
+    limit = workflow_pb2.RateLimit(static_key="api")
+    task = workflow_pb2.TaskDefinition(name="t", rate_limits=[limit])
+    message = workflow_pb2.WorkflowDefinition(name="t", tasks=[task])
+    await DefinitionCache(world.shard.definitions).register(NAMESPACE, [message], "workflows")
+    cron = await made(world, expression="* * * * * *")
+    await _settled_before(world, cron, ms=2 * SECOND_MS)
+    await _fire_all(firer)
+    assert "nobody has put the rate limit 'api'" in (await _stored(world, cron)).error
+    await world.shard.rate_limits.put(NAMESPACE, "api", 5, MINUTE_MS)
+    await _settled_before(world, cron, ms=2 * SECOND_MS)
+    await _fire_all(firer)
+    stored = await _stored(world, cron)
+    assert stored.error == ""
+    assert await world.field(stored.last_run_id, "g")

@@ -28,11 +28,21 @@
 --!include accepting
 --!include accepting_batch
 --!include crons
--- Runs to accept, by namespace, and all of them by id.
+-- Runs to accept, by namespace, and all of them by id, with their crons.
 local batches, batched = {}, {}
 
+-- Of a task whose runs have idempotency keys: another run has this one's.
+local function tell_of_others(runs, verdicts)
+  for place, verdict in pairs(verdicts) do
+    if type(verdict) == 'table' then
+      local problem = 'the run ' .. verdict[2] .. ' has the idempotency key of the tick'
+      call('HSET', K.cron(batched[runs[place][1]]), 'lr', verdict[2], 'er', problem, 'et', now)
+    end
+  end
+end
+
 local function accept_batches()
-  for namespace, runs in pairs(batches) do accept_runs(namespace, '', runs) end
+  for namespace, runs in pairs(batches) do tell_of_others(runs, (accept_runs(namespace, '', runs))) end
   for group in pairs(queue_gathered()) do mark_dirty(group) end
   batches, batched = {}, {}
 end
@@ -52,10 +62,10 @@ local function make_way(overlap, before)
   return true
 end
 
-local function add_to_batch(namespace, run)
+local function add_to_batch(namespace, cron, run)
   batches[namespace] = batches[namespace] or {}
   table.insert(batches[namespace], run)
-  batched[run[1]] = true
+  batched[run[1]] = cron
 end
 
 local function fire(entry)
@@ -68,7 +78,7 @@ local function fire(entry)
   for _, pair in ipairs(ticks) do
     local tick, run = unpack(pair)
     if tick > tonumber(since) and make_way(overlap, last) then
-      add_to_batch(namespace, run)
+      add_to_batch(namespace, cron, run)
       fired, last_tick, last = fired + 1, tick, run[1]
     end
   end
