@@ -43,7 +43,7 @@ async def test_what_is_beyond_help_is_deleted(app: Windlass, serving: Serving) -
         for ref in refs:
             with pytest.raises(TaskRunError):
                 await ref.aio_result(timeout=30)
-    waits = await hopeless.aio_delay()
+    waits = await hopeless.options(delay="1h").aio_delay()
     deleted = await app.dead_letter.aio_delete([refs[0].id, waits.id])
     assert deleted.outcomes == {refs[0].id: "deleted", waits.id: "not_failed"}
     assert (await app.dead_letter.aio_delete(filters=RunFilter(workflow_names=["hopeless"]))).counts == {"deleted": 2}
