@@ -109,8 +109,20 @@ PROGRAM = """
     async def gather(inputs: list[int]) -> list[list[int]]:
         return [[os.getpid(), len(inputs)] for _ in inputs]
 
-    app.worker("children", lifespan=lifespan, **options.get("worker", {})).start()
-    say("ended")
+    def serve():
+        if options.get("connected"):
+            from windlass.transport.channel import open_channel
+            from windlass.transport.io_thread import io_thread
+
+            async def connect():
+                async with open_channel(app.config.api_address, app.config):
+                    pass
+            io_thread().run(connect()).result()
+        app.worker("children", lifespan=lifespan, **options.get("worker", {})).start()
+        say("ended")
+
+    if __name__ == "__main__" or options.get("unguarded"):
+        serve()
 """
 
 
@@ -408,6 +420,49 @@ def test_a_worker_whose_children_die_before_they_are_ready_does_not_start(start:
     program = start.begin(dies=True)
     assert program.process.wait(20) == 1
     assert "ended with exit code 7 before it was ready" in program.log()
+
+
+def test_program_that_has_connected_has_its_children_import_it(
+    start: Start, dispatcher: FakeDispatcher, tmp_path: Path
+) -> None:
+    """It can't be forked any more: another process runs it as a module, lifespan and all."""
+    program = start.begin(connected=True, worker={"processes": 2})
+    opened = {program.pid("opened") for _ in range(2)}
+    dispatcher.wait_until(lambda: len(dispatcher.hellos) == 1)
+    assert set(done(dispatcher, *_assigned(dispatcher, call("whoami")))) <= opened
+    program.process.terminate()
+    assert {program.pid("closed") for _ in range(2)} == opened
+
+
+def test_program_that_would_start_workers_when_it_is_imported_is_refused(start: Start) -> None:
+    """It is told what to write."""
+    program = start.begin(connected=True, unguarded=True, worker={"processes": 1})
+    assert program.process.wait(30) == 1
+    assert 'put that under `if __name__ == "__main__":`' in program.log()
+
+
+def test_program_that_has_connected_executes_by_itself_unless_told(start: Start, dispatcher: FakeDispatcher) -> None:
+    """Running it once more could do once more whatever it has done."""
+    program = start.begin(connected=True)
+    assert program.pid("opened") == program.process.pid
+    dispatcher.wait_until(lambda: len(dispatcher.hellos) == 1)
+    assert "no child processes" in program.log()
+    assert done(dispatcher, *_assigned(dispatcher, call("whoami"))) == [program.process.pid]
+
+
+def test_worker_ends_when_its_nursery_is_killed(start: Start, dispatcher: FakeDispatcher) -> None:
+    """There would be no more children; what they had goes back uncharged, and none is left behind."""
+    program = start()
+    child = program.pid("opened")
+    work = call("wait_for", path="/never")
+    dispatcher.assign(work)
+    assert program.pid("begun") == child
+    nursery = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(nursery, signal.SIGKILL)
+    assert failed(dispatcher, work).released
+    assert program.process.wait(30) == 1
+    assert "the process that children are forked from has ended" in program.log()
+    assert not is_alive(child)
 
 
 def test_process_task_is_killed_at_its_execution_timeout(start: Start, dispatcher: FakeDispatcher) -> None:

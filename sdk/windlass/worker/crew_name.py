@@ -19,6 +19,7 @@ from windlass.worker.crew import Crew
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+_finding = False
 _MAIN: Final = "__main__"
 #: What of multiprocessing's own preparation has a JSON form: how the program and its paths are found again.
 _PREPARED: Final = ("sys_path", "sys_argv", "dir", "orig_dir", "init_main_from_name", "init_main_from_path")
@@ -56,8 +57,13 @@ class CrewName:
 
     def find(self) -> Crew:
         """Import what is named. Raises whatever the user's modules raise, and InvalidConfig for what is missing."""
-        spawn.prepare(self.preparation)
-        app = load_app(AppReference(*self.app.split(":")))
+        global _finding  # noqa: PLW0603 - one per process
+        _finding = True
+        try:
+            spawn.prepare(self.preparation)
+            app = load_app(AppReference(*self.app.split(":")))
+        finally:
+            _finding = False
         if self.traced:
             follow_environment(app)
         if not app.tasks:
@@ -89,13 +95,22 @@ def name_of(crew: Crew) -> CrewName:
     return CrewName(preparation, app, list(crew.tasks), lifespan, crew.capture_logs)
 
 
-def has_name(crew: Crew) -> bool:
-    """Whether another process could find it."""
+def has_module(crew: Crew) -> bool:
+    """Whether another process could find it without running this program once more."""
     try:
-        name_of(crew)
+        name = name_of(crew)
     except InvalidConfig:
         return False
-    return True
+    return not any(key.startswith("init_main") for key in name.preparation)
+
+
+def check_not_imported() -> None:
+    """Refuse to start a worker while a worker's nursery imports the program. Raises InvalidConfig."""
+    if _finding:
+        raise InvalidConfig(
+            "a process for a worker's tasks imports this module, which starts a worker: put that under "
+            '`if __name__ == "__main__":`'
+        )
 
 
 def _global_name(value: Any) -> str:

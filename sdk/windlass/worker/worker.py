@@ -20,7 +20,7 @@ from windlass.transport.io_thread import check_may_block, io_thread, is_connecte
 from windlass.worker.child_limits import read_limits
 from windlass.worker.children import Children
 from windlass.worker.crew import Crew
-from windlass.worker.crew_name import has_name, name_of
+from windlass.worker.crew_name import check_not_imported, has_module, name_of
 from windlass.worker.execution import Execution
 from windlass.worker.hello import boot_clock, make_hello
 from windlass.worker.lifespan import check_lifespan
@@ -207,9 +207,9 @@ class Worker:
         """Fork what children are forked from while this process can be forked; else have it imported by name."""
         on_main_thread = threading.current_thread() is threading.main_thread()
         if self._processes is None:
-            self._processes = int(on_main_thread and (not is_connected() or has_name(crew)))
+            self._processes = int(on_main_thread and (not is_connected() or has_module(crew)))
             if on_main_thread and not self._processes:
-                _log.warning("no child processes: this process is connected already, and its app is no global")
+                _log.warning("no child processes: this process has connected already, and its app is no other module's")
         if not self._processes and not crew.alone:
             return None
         if on_main_thread and not is_connected():
@@ -282,6 +282,7 @@ class Worker:
         return True
 
     def _crew(self) -> Crew:
+        check_not_imported()
         return Crew(self._app, self._tasks(), self._lifespan, self._capture_logs)
 
     def _check_costs(self, tasks: Iterable[Task]) -> None:
