@@ -31,7 +31,12 @@ FENCES: Final[dict[str, Fence]] = {
     },
     "one scheduler fires the crons": {
         "scheduler_beat": [("if own[1] and not mine and left > 0 and left <= ttl then", "if false then")],
-        "timers_fire": [("call('ZADD', K.timers(), now + AGAIN, member)", "call('ZADD', K.timers(), now, member)")],
+        "timers_fire": [
+            (
+                "crons_are_due = true\n  call('ZADD', K.timers(), now + AGAIN, member)",
+                "crons_are_due = true\n  call('ZADD', K.timers(), now, member)",
+            )
+        ],
     },
     "a tick that is settled is not fired": {
         "crons_fire": [
@@ -45,7 +50,7 @@ FENCES: Final[dict[str, Fence]] = {
         for script in ("assign", "run_submit", "run_complete")
     },
     "units that are used are used": {
-        script: [("return units, tonumber(used), ends end", "return units, 0, ends end")]
+        script: [("found.used, found.ends = tonumber(used), ends", "found.used, found.ends = 0, ends")]
         for script in ("assign", "run_submit", "run_complete")
     },
     "a lost run keeps its permits": {
