@@ -50,7 +50,7 @@ FENCES: Final[dict[str, Fence]] = {
         for script in ("assign", "run_submit", "run_complete")
     },
     "units that are used are used": {
-        script: [("found.used, found.ends = tonumber(used), ends", "found.used, found.ends = 0, ends")]
+        script: [("window.used = window.used + units_of(gate, limit) * #runs", "window.used = 0")]
         for script in ("assign", "run_submit", "run_complete")
     },
     "a lost run keeps its permits": {
