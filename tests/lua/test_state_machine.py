@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from windlass_core.domain.retry import Budget
 
 LATER_MS = 600_000
+FAR_MS = 4_000_000_000_000
 WORKERS = st.sampled_from(["w1", "w2"])
 # Of a run: its last lease, an earlier one, or one that it never had.
 LEASES = st.sampled_from(["last", "old", "foreign"])
@@ -349,6 +350,40 @@ class Scripts(RuleBasedStateMachine):
         verdicts = self._do(self._shard.runs.submit(NAMESPACE, "a1", [], [asked]))[1]
         assert verdicts == ({} if expected is None else {0: expected})
         return multiple() if expected else run
+
+    @rule(target=runs, task=st.sampled_from("ab"), to_start=st.booleans(), gates=st.just([]) | GATES)
+    def schedule(self, task: str, gates: list[list[Any]], *, to_start: bool) -> Any:
+        """A run for a time that is far off."""
+        (run,) = self._world.mint()
+        model = ModelRun(task, Phase.SCHEDULED, to_start=to_start, gates=gates, at_time=True)
+        self._oracle.submit(run, model, "")
+        expires_ms = LATER_MS if to_start else 0
+        self._do(self._world.submit(ids=[run], task=task, expires_ms=expires_ms, gates=gates, more={"at": FAR_MS}))
+        return run
+
+    def _still_to_come(self, run: str, done: str) -> str:
+        model = self._oracle.runs.get(run)
+        if model is None or not model.at_time:
+            return "unknown"
+        return done if model.phase is Phase.SCHEDULED else "late"
+
+    @rule(run=runs)
+    def delete_scheduled(self, run: str) -> None:
+        """Before its time, which may have come."""
+        expected = self._still_to_come(run, "deleted")
+        if expected == "deleted":
+            self._oracle.cancel(run)
+        assert self._do(self._shard.scheduled.delete(NAMESPACE, "stop", [run])) == [expected]
+
+    @rule(run=runs)
+    def change_scheduled(self, run: str) -> None:
+        """To a later time, before its own."""
+        expected = self._still_to_come(run, "changed")
+        model = self._oracle.runs.get(run) or ModelRun("a", Phase.SCHEDULED)
+        more = {"at": FAR_MS + 1} | ({"g": model.gates} if model.gates else {})
+        expires_ms = LATER_MS if model.to_start else 0
+        changed = Submission(run, b"spec", flow_of(model.task), 2, "v1", 0, expires_ms, more=more)
+        assert self._do(self._shard.scheduled.change(NAMESPACE, b"spec", changed)) == expected
 
     @rule()
     def end_windows(self) -> None:

@@ -25,6 +25,8 @@ class ModelRun:
     phase: Phase
     timeout: bool = False
     to_start: bool = False
+    # It was to start at a time, and not after a delay.
+    at_time: bool = False
     attempt: int = 0
     lease: str = ""
     worker: str = ""
