@@ -64,7 +64,7 @@ class _ConcurrencyStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_C
     CONCURRENCY_STRATEGY_GROUP_ROUND_ROBIN: _ConcurrencyStrategy.ValueType  # 1
     """They wait; the keys take turns."""
     CONCURRENCY_STRATEGY_CANCEL_IN_PROGRESS: _ConcurrencyStrategy.ValueType  # 2
-    """The oldest run that has a permit is cancelled for the new one."""
+    """The oldest run of its key, executing or waiting, is cancelled for the new one."""
     CONCURRENCY_STRATEGY_CANCEL_NEWEST: _ConcurrencyStrategy.ValueType  # 3
     """The new run is cancelled at once."""
 
@@ -76,7 +76,7 @@ CONCURRENCY_STRATEGY_UNSPECIFIED: ConcurrencyStrategy.ValueType  # 0
 CONCURRENCY_STRATEGY_GROUP_ROUND_ROBIN: ConcurrencyStrategy.ValueType  # 1
 """They wait; the keys take turns."""
 CONCURRENCY_STRATEGY_CANCEL_IN_PROGRESS: ConcurrencyStrategy.ValueType  # 2
-"""The oldest run that has a permit is cancelled for the new one."""
+"""The oldest run of its key, executing or waiting, is cancelled for the new one."""
 CONCURRENCY_STRATEGY_CANCEL_NEWEST: ConcurrencyStrategy.ValueType  # 3
 """The new run is cancelled at once."""
 Global___ConcurrencyStrategy: _TypeAlias = ConcurrencyStrategy  # noqa: Y015
@@ -292,7 +292,8 @@ class Concurrency(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     expression: _builtins.str
     """A CEL expression over `input` and `metadata` (both JSON values) that gives a string, a number or a
-    boolean: the key. A literal makes one key for all runs. At most 1,000 characters.
+    boolean: the key. A literal makes one key for all runs. At most 1,000 characters, without loops
+    (all, exists, exists_one, filter, map) and matches(). Evaluated once, at the submit.
     """
     max_runs: _builtins.int
     """Permits per key, 1 to 1,000,000."""
@@ -333,7 +334,7 @@ class RateLimit(_message.Message):
     dynamic_key: _builtins.str
     """a CEL expression, as in Concurrency, that gives the name, with limit and window here."""
     units: _builtins.int
-    """Units that one attempt takes. 0: see units_expression; 1 where that is empty too."""
+    """Units that one attempt takes, at most the limit. 0: see units_expression; 1 where that is empty too."""
     units_expression: _builtins.str
     """A CEL expression that gives the units, a whole number from 0 up."""
     limit: _builtins.int
