@@ -23,7 +23,7 @@ class ConcurrencyLimitStrategy(StrEnum):
     """What becomes of runs whose key has no permit left.
 
     GROUP_ROUND_ROBIN: they wait, and the keys take turns.
-    CANCEL_IN_PROGRESS: the oldest that has a permit is cancelled for the new one.
+    CANCEL_IN_PROGRESS: the oldest with its key, running or waiting, is cancelled for the new one.
     CANCEL_NEWEST: the new one is cancelled.
     """
 
