@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.audit import audit, check_steps
+from tests.support.world import permit, rate
 from windlass_core.domain.phase import Phase
+from windlass_core.store.scripts import pack
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -54,6 +56,42 @@ async def test_damage_is_found(world: World, damage: str) -> None:
     names = {"running": running, "ready": ready, "group": s.hash("w:w1")["group"].decode()}
     command, key, *rest = (word.format(**names) for word in _DAMAGES[damage])
     redis: Any = world.shard.redis
+    await redis.execute_command(command, world.shard.keys.prefix + key, *rest)
+    assert list(audit(await world.look()))
+
+
+_GATE_DAMAGES = {
+    "a permit is lost": ("DEL", "c:default|t|t0|k"),
+    "a permit is held by nobody": ("ZADD", "c:default|t|t0|k", "1", "{waiting}"),
+    "a permit is kept after the end": ("HSET", "r:{running}", "ph", "X"),
+    "a lane is parked nowhere": ("DEL", "gw:c:default|t|t0|k"),
+    "a lane is parked twice": ("ZADD", "gw:r:default|api", "1", "{lane}"),
+    "a lane is parked and in its ring": ("RPUSH", "ring:default|default|t/2", "{lane}"),
+    "a lane forgets its gates": ("HDEL", "m:{lane}", "g"),
+    "a flow forgets a lane with gates": ("DEL", "ln:default|default|t"),
+    "a lane is parked at an open gate": ("HSET", "cm:default", "default|t|t0", "9"),
+    "nothing opens a rate limit again": ("DEL", "T"),
+    "a contender is lost": ("DEL", "cu:default|t|t1|k"),
+    "a stranger contends": ("ZADD", "cu:default|t|t1|k", "1", "{running}"),
+    "a run is in another's lane": ("HSET", "r:{waiting}", "p", "2"),
+}
+
+
+@pytest.mark.parametrize("damage", _GATE_DAMAGES)
+async def test_damage_at_gates_is_found(world: World, damage: str) -> None:
+    """Permits, who contends for them, and lanes that wait."""
+    await world.connect()
+    running, waiting = await world.submit(2, gates=[permit(most=1)], leases=2)
+    await world.submit(2, gates=[rate("=own", limit=1, window_ms=60_000)], leases=2)
+    await world.submit(gates=[permit(strategy="cip", place=1)], leases=1)
+    s = await world.look()
+    assert not list(audit(s))
+    lane = f"default|default|t/{s.hash(f'r:{waiting}')['p'].decode()}"
+    names = {"running": running, "waiting": waiting, "lane": lane}
+    command, key, *rest = (word.format(**names) for word in _GATE_DAMAGES[damage])
+    redis: Any = world.shard.redis
+    if damage == "a lane is parked at an open gate":
+        await redis.hset(f"{world.shard.keys.prefix}m:{lane}", "g", pack([permit(most=9)]))
     await redis.execute_command(command, world.shard.keys.prefix + key, *rest)
     assert list(audit(await world.look()))
 
