@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.support.world import World
+from tests.support.world import World, permit, rate
 
 if TYPE_CHECKING:
     from windlass_core.store.shard import Shard
@@ -42,3 +42,36 @@ async def test_a_run_of_a_batch_costs_few_calls(shard: Shard) -> None:
     assert per_run["submit"] < 1.2
     assert per_run["complete"] < 2.2
     assert per_run["expire"] < 4.2
+
+
+async def _calls_of(world: World, values: int) -> dict[str, float]:
+    """Per run of a batch with a concurrency key of so many values and a rate limit."""
+    shard = world.shard
+    before = await _calls(shard)
+    runs = []
+    for value in range(values):
+        gates = [permit(str(value), most=_RUNS), rate("=user", limit=_RUNS, window_ms=60_000)]
+        runs += await world.submit(_RUNS // values, gates=gates)
+    submitted = await _calls(shard)
+    await world.match()
+    matched = await _calls(shard)
+    leases = await world.leases(*runs)
+    looked = await _calls(shard)
+    await shard.runs.complete([(run, lease, b"1") for run, lease in leases.items()])
+    completed = await _calls(shard)
+    told = {"submit": submitted - before, "match": matched - submitted, "complete": completed - looked}
+    return {what: calls / _RUNS for what, calls in told.items()}
+
+
+async def test_gates_cost_a_lane_and_not_a_run(shard: Shard) -> None:
+    """Where a batch has one key; where each run has its own, what a visit costs is bounded."""
+    world = World(shard)
+    await shard.processes.beat("dispatcher", "d1", "127.0.0.1:2", 60_000)
+    await world.connect(slots=_RUNS)
+    alike = await _calls_of(world, 1)
+    assert alike["submit"] < 1.2
+    assert alike["match"] < 4
+    assert alike["complete"] < 2.2
+    await world.end_window("=user")
+    apart = await _calls_of(world, _RUNS)
+    assert apart["match"] < 28
