@@ -100,14 +100,14 @@ class Scripts(RuleBasedStateMachine):
                 self._old[attempt.run_id] = lease
             self._oracle.give(attempt.run_id, attempt.lease_id, attempt.number, worker, isolated=attempt.isolated)
 
-    @initialize(target=runs)
-    def begin(self) -> Any:
-        """A dispatcher, a worker for both tasks, and some runs."""
+    @initialize(target=runs, gates=GATES)
+    def begin(self, gates: list[list[Any]]) -> Any:
+        """A dispatcher, a worker for both tasks, and some runs, of which gates let only some start."""
         self._do(self._shard.redis.flushall())
         self._do(self._shard.processes.beat("dispatcher", "d1", "127.0.0.1:2", LATER_MS))
         self._do(self._shard.rate_limits.put(NAMESPACE, "api", LIMIT, LATER_MS))
-        self._connect("w1", 2, ("a", "b"), [])
-        runs = self._submit(4, "a", 2)
+        self._connect("w1", 3, ("a", "b"), [])
+        runs = self._submit(4, "a", 2, gates=gates)
         self.match()
         return runs
 
@@ -440,6 +440,8 @@ class Scripts(RuleBasedStateMachine):
     def pause_or_resume(self, task: str) -> None:
         """A workflow rests, or goes on."""
         paused, gates = self._oracle.gates.paused, self._shard.gates
+        # One at a time, so that there is something to do.
+        task = next(iter(paused), task)
         assert self._do((gates.resume if task in paused else gates.pause)(NAMESPACE, workflows=[task])) == [True]
         paused ^= {task}
         self._do(self._world.fire())
