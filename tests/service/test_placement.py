@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.raw_client import RawWorker, raw_worker, submission
-from windlass.v1 import error_pb2, run_pb2, run_service_pb2, workflow_pb2
+from windlass.v1 import error_pb2, run_pb2, run_service_pb2, schedule_service_pb2, workflow_pb2
 from windlass_core.randomness import mint_id
 
 if TYPE_CHECKING:
@@ -89,3 +89,22 @@ async def test_a_sticky_run_goes_where_its_parent_is(api: Door, dispatcher: Door
         await home.complete(assignment)
         late = submission(task, parent_task_run_id=parent, placement=run_pb2.Placement(sticky=True))
         assert (await _refusal(api, late)).field == "runs[0].spec.placement.sticky"
+
+
+async def test_a_sticky_run_that_is_scheduled_stays_bound_when_it_is_changed(
+    api: Door, dispatcher: Door, task: str
+) -> None:
+    """To where its parent was when it was submitted, though that has ended by then."""
+    async with raw_worker(dispatcher, task) as home:
+        (parent,) = await api.submit(submission(task))
+        (assignment,) = await home.assigned()
+        bound = run_pb2.Placement(sticky=True, strictness=workflow_pb2.STICKY_HARD)
+        far = submission(task, parent_task_run_id=parent, placement=bound, run_at_ms=4_000_000_000_000)
+        (child,) = await api.submit(far)
+        await home.complete(assignment)
+        async with raw_worker(dispatcher, task, slots=100):
+            now = schedule_service_pb2.UpdateScheduledRunRequest(run_id=child, run_at_ms=1)
+            await api.schedules.UpdateScheduledRun(now)
+            (second,) = await home.assigned()
+            assert second.run_id == child
+            await home.complete(second)

@@ -6,7 +6,14 @@ from typing import Any
 
 from typing_extensions import override
 
-from windlass.v1 import run_pb2, run_service_pb2, schedule_pb2, schedule_service_pb2, schedule_service_pb2_grpc
+from windlass.v1 import (
+    run_pb2,
+    run_service_pb2,
+    schedule_pb2,
+    schedule_service_pb2,
+    schedule_service_pb2_grpc,
+    workflow_pb2,
+)
 from windlass_api.listing import page_size
 from windlass_api.presentation import to_cron, to_run
 from windlass_api.scheduled_listing import list_scheduled
@@ -16,6 +23,7 @@ from windlass_core.domain.cron_spec import check_cron, check_cron_id
 from windlass_core.domain.errors import AlreadyExists, InvalidField, NotFound, StoreUnavailable, UnknownWorkflow
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
 from windlass_core.domain.names import check_run_id
+from windlass_core.domain.placement import NO_HOME, Home
 from windlass_core.named_limits import NamedLimits
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.portion import PORTION_BYTES
@@ -231,9 +239,17 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
         if definition is None:
             raise UnknownWorkflow(f"run_id: nobody has registered {spec.workflow_name!r}", "run_id")
         submission = run_service_pb2.RunSubmission(run_id=run.run_id, spec=spec)
-        check = partial(check_submission, submission, definition, namespace=namespace, wait=False, path="run")
+        home = await self._home_of(run) if spec.placement.sticky else NO_HOME
+        check = partial(
+            check_submission, submission, definition, namespace=namespace, wait=False, path="run", home=home
+        )
         changed = await self._limits.check_with(namespace, definition, check)
         return await self._shard.scheduled.change(namespace, run.spec, changed)
+
+    async def _home_of(self, run: StoredRun) -> Home:
+        """Where its parent was when it was submitted."""
+        worker, hard = await self._shard.runs.bound_to(run.flow)
+        return Home(worker, workflow_pb2.STICKY_HARD if hard else workflow_pb2.STICKY_SOFT)
 
 
 def _changed(spec: schedule_pb2.CronSpec, request: schedule_service_pb2.UpdateCronRequest) -> schedule_pb2.CronSpec:

@@ -268,6 +268,14 @@ class Runs:
             for run_id, (phase, output, reason), failure in zip(run_ids, runs, failures, strict=True)
         ]
 
+    async def bound_to(self, flow: str) -> tuple[str, bool]:
+        """The worker that the runs of a flow demand, '' for none, and whether no other one will do."""
+        demand = await self._reader.one("GET", self._keys.of("demand", flow=flow))
+        if demand is None:
+            return "", False
+        _cost, _pool, worker, hard, *_labels = unpack(demand)
+        return worker.decode(), bool(hard)
+
     async def specs(self, run_ids: Sequence[str]) -> list[bytes]:
         """The specs of runs; empty for one that has been deleted."""
         replies = await self._reader.many([("HGET", self._keys.run(run_id), "b") for run_id in run_ids])
