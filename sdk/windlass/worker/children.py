@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from windlass.exceptions import LifespanFailed
@@ -19,10 +18,11 @@ from windlass.worker.crash import crashed
 from windlass.worker.memory import resident_bytes
 from windlass.worker.nursery_process import NurseryLost
 from windlass.worker.outcome import FailedAttempt
+from windlass.worker.sharing import Sharing
 from windlass.worker.solo_children import SoloChildren
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from windlass.v1 import dispatch_pb2
     from windlass.worker.attempt import Reports
@@ -89,8 +89,7 @@ class Children:
         self._solo = SoloChildren(self._births, limits, reports, self._changed)
         self._children: list[ChildProcess] = []
         self._at: dict[str, ChildProcess] = {}
-        self._together: dict[str, ChildProcess] = {}
-        self._waiting: deque[dispatch_pb2.Assignment] = deque()
+        self._sharing = Sharing(limits.tasks)
         # Go as soon as there is another one in their place.
         self._relieved: list[ChildProcess] = []
         self._under_way = 0
@@ -172,7 +171,7 @@ class Children:
     async def settle(self, seconds: float) -> None:
         """Have all leave: they get `seconds` for what was stopped, and then time for their lifespan."""
         self._closing = True
-        self._waiting.clear()
+        self._sharing.clear()
         for child in self._children:
             if child.state is not State.LEAVING:
                 child.leave()
@@ -217,14 +216,14 @@ class Children:
         if self._embedded is not None:
             self._embedded.start(shared)
         elif shared:
-            self._waiting.extend(shared)
+            self._sharing.add(shared)
             self._share_out()
 
     def cancel(self, lease_ids: list[str], reason: str, grace: float) -> None:
         """Turn is_cancelled true; after `grace` seconds stop what still executes."""
         for child, leases in self._by_child(lease_ids).items():
             child.cancel(leases, reason, grace)
-        for waiting in self._take_waiting(lease_ids):
+        for waiting in self._sharing.take(lease_ids):
             failure = run_pb2.Failure(type="RunCancelled", message="cancelled before it was started")
             self._reports.finished([FailedAttempt(waiting.lease_id, waiting.run_id, failure)])
         self._solo.cancel(lease_ids, reason, grace)
@@ -238,7 +237,7 @@ class Children:
             for lease_id in leases:
                 del self._at[lease_id]
             self._check_done(child)
-        self._take_waiting(lease_ids)
+        self._sharing.take(lease_ids)
         self._solo.stop(lease_ids)
         if self._embedded is not None:
             self._embedded.stop(lease_ids, reason)
@@ -376,34 +375,11 @@ class Children:
     # --- Who executes what -----------------------------------------------------------------------
 
     def _share_out(self) -> None:
-        """Give what waits to whoever has least to do."""
-        most = self._limits.tasks
-        shares: dict[ChildProcess, list[dispatch_pb2.Assignment]] = {
-            child: [] for child in self._children if child.state is State.READY
-        }
-        loads = {child: len(child.holds) for child in shares}
-        while self._waiting and loads:
-            child = min(loads, key=loads.__getitem__)
-            assignment = self._waiting.popleft()
-            if assignment.task_name in self._served.together:
-                child = self._gathering_at(assignment.task_name, child, loads)
-            shares[child].append(assignment)
-            loads[child] += 1
-            if most and child.given + len(shares[child]) >= most:
-                del loads[child]
-        for child, share in shares.items():
-            if share:
-                self._at.update((each.lease_id, child) for each in share)
-                child.start(share)
-                if most:
-                    self._check_age(child, most)
-
-    def _gathering_at(self, task: str, otherwise: ChildProcess, there: Collection[ChildProcess]) -> ChildProcess:
-        """Give the child where attempts of a task gather: the same one, as long as it takes work."""
-        child = self._together.get(task)
-        if child is None or child not in there:
-            child = self._together[task] = otherwise
-        return child
+        for child, share in self._sharing.share_out(self._children, self._served.together).items():
+            self._at.update((each.lease_id, child) for each in share)
+            child.start(share)
+            if self._limits.tasks:
+                self._check_age(child, self._limits.tasks)
 
     def _check_age(self, child: ChildProcess, most: int) -> None:
         if child.given >= most - max(1, most // 10):  # soon
@@ -417,13 +393,6 @@ class Children:
             if (child := self._at.get(lease_id)) is not None:
                 found.setdefault(child, []).append(lease_id)
         return found
-
-    def _take_waiting(self, lease_ids: list[str]) -> list[dispatch_pb2.Assignment]:
-        wanted = set(lease_ids)
-        taken = [each for each in self._waiting if each.lease_id in wanted]
-        for each in taken:
-            self._waiting.remove(each)
-        return taken
 
     def _do(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
