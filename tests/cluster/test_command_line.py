@@ -201,6 +201,11 @@ def test_one_worker_and_one_workflow_are_shown(site: Site) -> None:
     (worker,) = json.loads(site.windlass("workers", "list", "--json").stdout)
     assert "test" in site.windlass("workers", "get", worker["id"]).stdout
     assert site.windlass("workers", "get", "0" * 32).returncode == 4
+    assert site.windlass("workers", "pause", worker["id"]).returncode == 0
+    assert json.loads(site.windlass("workers", "get", worker["id"], "--json").stdout)["status"] == "PAUSED"
+    assert site.windlass("workers", "unpause", worker["id"]).returncode == 0
+    assert json.loads(site.windlass("workers", "get", worker["id"], "--json").stdout)["status"] == "ACTIVE"
+    assert site.windlass("workers", "pause", "0" * 32).returncode == 4
     assert json.loads(site.windlass("workflows", "get", "pass_gate", "--json").stdout)["workers"] == 1
     assert site.windlass("workflows", "get", "nobody").returncode == 4
 
