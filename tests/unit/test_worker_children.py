@@ -355,7 +355,7 @@ def test_children_die_with_a_supervisor_that_is_killed(start: Start, dispatcher:
     assert program.line() == "holds"
     program.process.kill()
     assert program.line() == ""
-    until(lambda: not any(map(is_alive, children)), "the children have ended", 1.0)
+    until(lambda: not any(map(is_alive, children)), "the children have ended")
 
 
 def test_a_drain_waits_for_children_and_closes_their_lifespans(

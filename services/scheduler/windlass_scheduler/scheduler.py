@@ -63,7 +63,8 @@ class Scheduler(Service):
         self._owner = asyncio.Event()
         self._taken_over = asyncio.Event()
         self._to_reap = asyncio.Event()
-        self._matching = asyncio.Lock()
+        # One step at a time: what each tells of the next timer is then heard in that order.
+        self._stepping = asyncio.Lock()
         # The next timer, on this loop's clock; None: there is none.
         self._due: float | None = None
         self._due_moved = asyncio.Event()
@@ -141,7 +142,7 @@ class Scheduler(Service):
         await self._match()
 
     async def _match(self) -> None:
-        async with self._matching:
+        async with self._stepping:
             more = True
             while more:
                 with self._anew_after_failure():
@@ -182,8 +183,9 @@ class Scheduler(Service):
                 pass
             else:
                 return
-        fired = await self.shard.scheduling.fire()
-        self._set_due(fired.next_due_ms, fired.now_ms)
+        async with self._stepping:
+            fired = await self.shard.scheduling.fire()
+            self._set_due(fired.next_due_ms, fired.now_ms)
         if fired.crons_are_due:
             self._crons_due.set()
         for overdue in fired.overdue:
