@@ -63,7 +63,7 @@ async def test_beats_go_on_while_much_is_matched(
     await world.connect()
     (run,) = await world.submit()
     scheduler._owner.clear()
-    async with scheduler._matching, asyncio.timeout(10):
+    async with scheduler._stepping, asyncio.timeout(10):
         await scheduler._beat_once()
     assert await world.phase(run) == Phase.READY
     await scheduler._take_over_once()
