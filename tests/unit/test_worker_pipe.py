@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from windlass.worker.frames import BrokenFrame, FrameReader, Kind, frame
-from windlass.worker.pipe import Pipe
+from windlass.worker.processes.frames import BrokenFrame, FrameReader, Kind, frame
+from windlass.worker.processes.pipe import Pipe
 
 FRAMES = [
     (Kind.SETUP, b"{}"),

@@ -67,9 +67,9 @@ class WorkerProcess:
     def _run_reloading(self) -> None:
         from windlass.cli.reloading_worker import RELOAD_GRACE, ReloadingWorker
         from windlass.cli.stop_signal import stop_event
-        from windlass.worker.child_limits import read_limits
-        from windlass.worker.crew_name import CrewName
         from windlass.worker.offer import read_offer
+        from windlass.worker.processes.child_limits import read_limits
+        from windlass.worker.processes.crew_name import CrewName
         from windlass.worker.reloadable import ReloadableWorker
 
         if self.processes == 0:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from windlass.worker.attempt import Reports
-    from windlass.worker.crew import Crew
+    from windlass.worker.processes.crew import Crew
     from windlass.worker.setup import Setup
 
 

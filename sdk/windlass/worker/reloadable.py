@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from windlass.exceptions import LifespanFailed
 from windlass.transport.io_thread import io_thread
-from windlass.worker.children import Children
 from windlass.worker.hello import boot_clock, make_hello
 from windlass.worker.log_lines import show_log_lines
 from windlass.worker.loop import CLEAN_UP_SECONDS
-from windlass.worker.nursery_process import NurseryLost, NurseryProcess
+from windlass.worker.processes.children import Children
+from windlass.worker.processes.nursery_process import NurseryLost, NurseryProcess
 from windlass.worker.runner import DEFAULT_MAX_PAYLOAD
 from windlass.worker.session import WorkerSession
 from windlass.worker.setup import Setup
@@ -25,10 +25,10 @@ from windlass.worker.stream import Stream
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from windlass.worker.child_limits import ChildLimits
-    from windlass.worker.crew_name import CrewName
     from windlass.worker.offer import Offer
-    from windlass.worker.served import Served
+    from windlass.worker.processes.child_limits import ChildLimits
+    from windlass.worker.processes.crew_name import CrewName
+    from windlass.worker.processes.served import Served
 
 _log = logging.getLogger("windlass.worker")
 

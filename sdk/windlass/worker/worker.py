@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any, Final
 from windlass.exceptions import DuplicateTask, InvalidConfig, LifespanFailed
 from windlass.placement import DEFAULT_POOL
 from windlass.transport.io_thread import check_may_block, io_thread, is_connected, new_loop
-from windlass.worker.child_limits import read_limits
-from windlass.worker.children import Children
-from windlass.worker.crew import Crew
-from windlass.worker.crew_name import check_not_imported, has_module, name_of
 from windlass.worker.execution import Execution
 from windlass.worker.hello import boot_clock, make_hello
 from windlass.worker.lifespan import check_lifespan
 from windlass.worker.log_lines import show_log_lines
 from windlass.worker.loop import CLEAN_UP_SECONDS, close_loop
-from windlass.worker.nursery_process import NurseryProcess
 from windlass.worker.offer import read_offer
+from windlass.worker.processes.child_limits import read_limits
+from windlass.worker.processes.children import Children
+from windlass.worker.processes.crew import Crew
+from windlass.worker.processes.crew_name import check_not_imported, has_module, name_of
+from windlass.worker.processes.nursery_process import NurseryProcess
+from windlass.worker.processes.served import Served
 from windlass.worker.runner import DEFAULT_MAX_PAYLOAD
-from windlass.worker.served import Served
 from windlass.worker.session import WorkerSession
 from windlass.worker.setup import Setup
 from windlass.worker.signals import taken_signals

@@ -12,21 +12,21 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from windlass.v1 import run_pb2
-from windlass.worker.child_process import State
-from windlass.worker.crash import crashed
 from windlass.worker.failure import timed_out
-from windlass.worker.nursery_process import NurseryLost
 from windlass.worker.outcome import FailedAttempt
+from windlass.worker.processes.child_process import State
+from windlass.worker.processes.crash import crashed
+from windlass.worker.processes.nursery_process import NurseryLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from windlass.v1 import dispatch_pb2
     from windlass.worker.attempt import Reports
-    from windlass.worker.births import Births
-    from windlass.worker.child_limits import ChildLimits
-    from windlass.worker.child_process import ChildProcess
     from windlass.worker.outcome import Outcome
+    from windlass.worker.processes.births import Births
+    from windlass.worker.processes.child_limits import ChildLimits
+    from windlass.worker.processes.child_process import ChildProcess
 
 _log = logging.getLogger("windlass.worker")
 

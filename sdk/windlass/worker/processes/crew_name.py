@@ -14,7 +14,7 @@ from windlass.cli.app_reference import AppReference, load_app
 from windlass.exceptions import InvalidConfig
 from windlass.instrumentation import follow_environment
 from windlass.parameters import where
-from windlass.worker.crew import Crew
+from windlass.worker.processes.crew import Crew
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -13,7 +13,7 @@ from windlass.config import ClientConfig
 from windlass.v1 import workflow_pb2
 
 if TYPE_CHECKING:
-    from windlass.worker.crew import Crew
+    from windlass.worker.processes.crew import Crew
 
 
 @dataclass(frozen=True, slots=True)

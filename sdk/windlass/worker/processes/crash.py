@@ -8,7 +8,7 @@ from windlass.v1 import dispatch_pb2, run_pb2
 from windlass.worker.outcome import FailedAttempt
 
 if TYPE_CHECKING:
-    from windlass.worker.child_process import ChildProcess
+    from windlass.worker.processes.child_process import ChildProcess
 
 
 def crashed(child: ChildProcess) -> list[FailedAttempt]:

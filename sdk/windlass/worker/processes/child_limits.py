@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from windlass.exceptions import InvalidConfig
-from windlass.worker.memory import is_known
+from windlass.worker.processes.memory import is_known
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", re.IGNORECASE)
 _POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3}

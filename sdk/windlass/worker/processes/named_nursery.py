@@ -1,4 +1,4 @@
-"""The program of a nursery that imports its crew: `python -m windlass.worker.named_nursery DESCRIPTOR SUPERVISOR`."""
+"""A nursery that imports its crew: `python -m windlass.worker.processes.named_nursery DESCRIPTOR SUPERVISOR`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import traceback
 from typing import Any
 
 from windlass.exceptions import WindlassError
-from windlass.worker import nursery
-from windlass.worker.crew_name import CrewName
 from windlass.worker.log_lines import show_log_lines
-from windlass.worker.served import Served, write
+from windlass.worker.processes import nursery
+from windlass.worker.processes.crew_name import CrewName
+from windlass.worker.processes.served import Served, write
 
 
 def main(descriptor: int, supervisor: int) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from windlass.worker.child_process import State
+from windlass.worker.processes.child_process import State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from windlass.v1 import dispatch_pb2
-    from windlass.worker.child_process import ChildProcess
+    from windlass.worker.processes.child_process import ChildProcess
 
 
 class Sharing:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windlass.worker.child_process import ChildProcess, ChildUser
+from windlass.worker.processes.child_process import ChildProcess, ChildUser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from windlass.worker.attempt import Reports
-    from windlass.worker.nursery_process import NurseryProcess
+    from windlass.worker.processes.nursery_process import NurseryProcess
     from windlass.worker.setup import Setup
 
 

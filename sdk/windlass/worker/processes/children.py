@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Final
 
 from windlass.exceptions import LifespanFailed
 from windlass.v1 import run_pb2
-from windlass.worker.births import Births
-from windlass.worker.child_process import State
-from windlass.worker.crash import crashed
-from windlass.worker.memory import resident_bytes
-from windlass.worker.nursery_process import NurseryLost
 from windlass.worker.outcome import FailedAttempt
-from windlass.worker.sharing import Sharing
-from windlass.worker.solo_children import SoloChildren
+from windlass.worker.processes.births import Births
+from windlass.worker.processes.child_process import State
+from windlass.worker.processes.crash import crashed
+from windlass.worker.processes.memory import resident_bytes
+from windlass.worker.processes.nursery_process import NurseryLost
+from windlass.worker.processes.sharing import Sharing
+from windlass.worker.processes.solo_children import SoloChildren
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from windlass.v1 import dispatch_pb2
     from windlass.worker.attempt import Reports
-    from windlass.worker.child_limits import ChildLimits
-    from windlass.worker.child_process import ChildProcess
-    from windlass.worker.nursery_process import NurseryProcess
     from windlass.worker.outcome import Outcome
+    from windlass.worker.processes.child_limits import ChildLimits
+    from windlass.worker.processes.child_process import ChildProcess
+    from windlass.worker.processes.nursery_process import NurseryProcess
+    from windlass.worker.processes.served import Served
     from windlass.worker.runner import Runner
-    from windlass.worker.served import Served
     from windlass.worker.setup import Setup
 
 _log = logging.getLogger("windlass.worker")

@@ -15,9 +15,9 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2
-from windlass.worker.frames import Kind
 from windlass.worker.outcome import Completion, FailedAttempt, LoggedLine, ToldProgress
-from windlass.worker.pipe import Pipe
+from windlass.worker.processes.frames import Kind
+from windlass.worker.processes.pipe import Pipe
 
 if TYPE_CHECKING:
     import socket

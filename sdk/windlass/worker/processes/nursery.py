@@ -22,12 +22,12 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from windlass.transport.io_thread import io_thread
-from windlass.worker.child import run_child
+from windlass.worker.processes.child import run_child
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from windlass.worker.crew import Crew
+    from windlass.worker.processes.crew import Crew
 
 NEWS: Final = struct.Struct("!cqi")
 BORN: Final = b"b"

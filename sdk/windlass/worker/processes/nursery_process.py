@@ -13,14 +13,14 @@ import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self
 
-from windlass.worker import nursery
-from windlass.worker.served import Served
+from windlass.worker.processes import nursery
+from windlass.worker.processes.served import Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from windlass.worker.crew import Crew
-    from windlass.worker.crew_name import CrewName
+    from windlass.worker.processes.crew import Crew
+    from windlass.worker.processes.crew_name import CrewName
 
 
 class NurseryLost(Exception):
@@ -95,7 +95,13 @@ class NurseryProcess:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
-            command = [sys.executable, "-m", "windlass.worker.named_nursery", str(theirs.fileno()), str(os.getpid())]
+            command = [
+                sys.executable,
+                "-m",
+                "windlass.worker.processes.named_nursery",
+                str(theirs.fileno()),
+                str(os.getpid()),
+            ]
             self._started = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
         self._pid = self._started.pid
         return ours

@@ -17,18 +17,18 @@ from windlass.exceptions import LifespanFailed
 from windlass.transport.io_thread import io_thread, new_loop
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2
 from windlass.worker.execution import Execution
-from windlass.worker.frames import Kind
 from windlass.worker.loop import close_loop
 from windlass.worker.newest import Newest
 from windlass.worker.outbox import Outbox
-from windlass.worker.pipe import Pipe
+from windlass.worker.processes.frames import Kind
+from windlass.worker.processes.pipe import Pipe
 from windlass.worker.setup import Setup
 
 if TYPE_CHECKING:
     import socket
 
-    from windlass.worker.crew import Crew
     from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
+    from windlass.worker.processes.crew import Crew
     from windlass.worker.runner import Runner
 
 _log = logging.getLogger("windlass.worker")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from typing_extensions import override
 
-from windlass.worker.frames import BrokenFrame, FrameReader, Kind, frame
+from windlass.worker.processes.frames import BrokenFrame, FrameReader, Kind, frame
 
 if TYPE_CHECKING:
     import socket
