@@ -35,6 +35,10 @@ PROGRAM = """
             print(os.getpid(), file=file)
 
     @app.task
+    async def whoami() -> int:
+        return os.getpid()
+
+    @app.task
     async def neighbour() -> int:
         note()
         while not os.path.exists("go"):
@@ -70,8 +74,8 @@ def app(engine: Engine) -> Iterator[Windlass]:
 
 
 @contextmanager
-def worker(engine: Engine, folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve the program by command line; ended in good order, if it has not been."""
+def worker(engine: Engine, app: Windlass, folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve the program by command line; ended in good order, if it has not been, and gone from the engine."""
     (folder / "poisoned.py").write_text(textwrap.dedent(PROGRAM))
     (folder / "begun").touch()
     with subprocess.Popen(
@@ -80,10 +84,17 @@ def worker(engine: Engine, folder: Path, *options: str) -> Iterator[subprocess.P
         env={**os.environ, "WINDLASS_API_ADDRESS": engine.api_address},
     ) as process:
         try:
+            until(lambda: len(app.workers.list()) == 1, "the worker is connected")
             yield process
         finally:
             process.terminate()
             process.wait(30)
+            until(lambda: not app.workers.list(), "the engine knows of no worker")
+
+
+def both(app: Windlass) -> set[int]:
+    """In which processes a few attempts at the same time were."""
+    return {each.result(timeout=60) for each in [app.enqueue("whoami") for _ in range(4)]}
 
 
 def begun_by(folder: Path) -> list[int]:
@@ -93,8 +104,7 @@ def begun_by(folder: Path) -> list[int]:
 
 def test_poison_costs_its_neighbours_nothing_and_ends_parked(engine: Engine, app: Windlass, tmp_path: Path) -> None:
     """It was among others once and alone three times; they have one attempt each, and all complete."""
-    with worker(engine, tmp_path) as process:
-        until(lambda: len(app.workers.list()) == 1, "the worker is connected")
+    with worker(engine, app, tmp_path) as process:
         (before,) = app.workers.list()
         neighbours = [app.enqueue("neighbour") for _ in range(NEIGHBOURS)]
         poison = app.enqueue("poison", {"neighbours": NEIGHBOURS})
@@ -115,8 +125,8 @@ def test_killed_child_is_noticed_at_once_and_its_work_done_by_another(
     engine: Engine, app: Windlass, tmp_path: Path
 ) -> None:
     """Long before a session could expire; what executes in the other child goes on."""
-    with worker(engine, tmp_path, "--processes", "2", "--slots", "10"):
-        until(lambda: len(app.workers.list()) == 1, "the worker is connected")
+    with worker(engine, app, tmp_path, "--processes", "2", "--slots", "10"):
+        until(lambda: len(both(app)) == 2, "both children execute")
         runs = [app.enqueue("neighbour") for _ in range(10)]
         until(lambda: len(begun_by(tmp_path)) == 10, "all have begun")
         killed, other = sorted(set(begun_by(tmp_path)))
@@ -130,8 +140,7 @@ def test_killed_child_is_noticed_at_once_and_its_work_done_by_another(
 
 def test_session_outlives_a_blocked_gil(engine: Engine, app: Windlass, tmp_path: Path) -> None:
     """For two sessions' length; the run has one attempt, and a run in the other child ends meanwhile."""
-    with worker(engine, tmp_path, "--processes", "2"):
-        until(lambda: len(app.workers.list()) == 1, "the worker is connected")
+    with worker(engine, app, tmp_path, "--processes", "2"):
         held = app.enqueue("hold_gil", {"seconds": 7})
         until(lambda: len(begun_by(tmp_path)) == 1, "it holds the GIL")
         (tmp_path / "go").touch()

@@ -37,6 +37,8 @@ OWN = {
         "windlass.v1.WorkerService",
         "windlass.v1.TokenService",
         "windlass.v1.SystemService",
+        "windlass.v1.ScheduleService",
+        "windlass.v1.RateLimitService",
     },
     "dispatcher": {"windlass.v1.DispatchService"},
     "scheduler": set(),
