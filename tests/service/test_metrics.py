@@ -91,9 +91,12 @@ def test_what_waits_and_what_room_there_is_is_told_by_the_owner_of_the_shard(clu
     with app:
         for _ in range(3):
             waiting.delay()
-        scheduler = _metrics(cluster, "scheduler")
         labels = {"namespace": "default", "queue": "default", "workflow": "waiting"}
-        assert _value(scheduler["windlass_queue_depth"], **labels) == 3
+        until(
+            lambda: _value(_metrics(cluster, "scheduler")["windlass_queue_depth"], **labels) == 3,
+            "the scheduler owns the shard, and tells of it",
+        )
+        scheduler = _metrics(cluster, "scheduler")
         assert _value(scheduler["windlass_queue_oldest_seconds"], **labels) > 0
         assert _value(scheduler["windlass_store_memory_bytes"], kind="used") > 100_000
         with running_worker(app, slots=7):

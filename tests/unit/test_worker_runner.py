@@ -251,7 +251,7 @@ async def test_a_stuck_sync_task_is_reported_at_its_timeout_and_replaced(app: Wi
         return 1
 
     attempts = Attempts(app, slots=1)
-    failure = await attempts.fail("stuck", execution_timeout_ms=20)
+    failure = await attempts.fail("stuck", execution_timeout_ms=300)  # after its thread has begun
     assert failure.type == "ExecutionTimeout"
     assert "release.wait" in failure.traceback
     assert await attempts.complete("next_one") == b"1"
@@ -272,7 +272,7 @@ async def test_a_busy_sync_task_is_interrupted_at_its_timeout(app: Windlass) -> 
         finally:
             stopped.set()
 
-    failure = await Attempts(app).fail("spin", execution_timeout_ms=20)
+    failure = await Attempts(app).fail("spin", execution_timeout_ms=300)  # after its thread has begun
     assert failure.type == "ExecutionTimeout"
     assert await asyncio.to_thread(stopped.wait, 10)
 
