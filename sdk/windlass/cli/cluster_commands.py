@@ -39,17 +39,17 @@ def get_worker(
 @workers.command("pause")
 def pause_workers(worker_ids: WorkerIds) -> None:
     """Give them no new work until they are unpaused; what they have goes on."""
-    from windlass.cli.cluster_views import pause_workers
+    from windlass.cli.gate_views import pause
 
-    pause_workers(worker_ids)
+    pause(lambda app: app.workers, worker_ids)
 
 
 @workers.command("unpause")
 def unpause_workers(worker_ids: WorkerIds) -> None:
     """Give them work again."""
-    from windlass.cli.cluster_views import unpause_workers
+    from windlass.cli.gate_views import unpause
 
-    unpause_workers(worker_ids)
+    unpause(lambda app: app.workers, worker_ids)
 
 
 @workflows.command("list")
@@ -73,17 +73,17 @@ def get_workflow(
 @workflows.command("pause")
 def pause_workflows(names: WorkflowNames) -> None:
     """Start none of their runs until they are unpaused; what runs goes on."""
-    from windlass.cli.gate_views import pause_workflows
+    from windlass.cli.gate_views import pause
 
-    pause_workflows(names)
+    pause(lambda app: app.workflows, names)
 
 
 @workflows.command("unpause")
 def unpause_workflows(names: WorkflowNames) -> None:
     """Let them go on."""
-    from windlass.cli.gate_views import unpause_workflows
+    from windlass.cli.gate_views import unpause
 
-    unpause_workflows(names)
+    unpause(lambda app: app.workflows, names)
 
 
 @queues.command("list")
@@ -97,17 +97,17 @@ def list_queues(*, as_json: AsJson = False) -> None:
 @queues.command("pause")
 def pause_queues(names: QueueNames) -> None:
     """Start none of their runs until they are unpaused; what runs goes on."""
-    from windlass.cli.gate_views import pause_queues
+    from windlass.cli.gate_views import pause
 
-    pause_queues(names)
+    pause(lambda app: app.queues, names)
 
 
 @queues.command("unpause")
 def unpause_queues(names: QueueNames) -> None:
     """Let them go on."""
-    from windlass.cli.gate_views import unpause_queues
+    from windlass.cli.gate_views import unpause
 
-    unpause_queues(names)
+    unpause(lambda app: app.queues, names)
 
 
 @rate_limits.command("list")

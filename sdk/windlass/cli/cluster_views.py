@@ -8,8 +8,6 @@ from windlass import Windlass
 from windlass.cli.output import ago, as_object, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from windlass.run import WorkerInfo, Workflow
 
 
@@ -57,20 +55,6 @@ def show_worker(worker_id: str, *, as_json: bool) -> None:
             "connected": ago(worker.connected_at),
         }
     )
-
-
-def pause_workers(worker_ids: Sequence[str]) -> None:
-    """Pause workers. Raises UnknownWorker."""
-    with Windlass() as app:
-        app.workers.pause(*worker_ids)
-    print(f"paused: {', '.join(worker_ids)}")
-
-
-def unpause_workers(worker_ids: Sequence[str]) -> None:
-    """Let workers go on. Raises UnknownWorker."""
-    with Windlass() as app:
-        app.workers.unpause(*worker_ids)
-    print(f"going on: {', '.join(worker_ids)}")
 
 
 def _slots(worker: WorkerInfo) -> str:

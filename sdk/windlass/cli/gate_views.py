@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from windlass import NotFound, Windlass
 from windlass.cli.output import as_object, length, print_json, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from windlass.rate_limits import RateLimitState
 
 
-def pause_workflows(names: Sequence[str]) -> None:
-    """Pause workflows. Raises UnknownTask."""
+class Pausable(Protocol):
+    """A client of the app whose things can be paused."""
+
+    def pause(self, *names: str) -> None:
+        """Start nothing more of these, or nothing more there."""
+
+    def unpause(self, *names: str) -> None:
+        """Let these go on."""
+
+
+def pause(client: Callable[[Windlass], Pausable], names: Sequence[str]) -> None:
+    """Pause what the app's client knows by these names. Raises UnknownTask, UnknownWorker, InvalidInput."""
     with Windlass() as app:
-        app.workflows.pause(*names)
+        client(app).pause(*names)
     print(f"paused: {', '.join(names)}")
 
 
-def unpause_workflows(names: Sequence[str]) -> None:
-    """Let workflows go on. Raises UnknownTask."""
+def unpause(client: Callable[[Windlass], Pausable], names: Sequence[str]) -> None:
+    """Let them go on. Raises as `pause`."""
     with Windlass() as app:
-        app.workflows.unpause(*names)
+        client(app).unpause(*names)
     print(f"going on: {', '.join(names)}")
 
 
@@ -37,20 +47,6 @@ def list_queues(*, as_json: bool) -> None:
         return
     rows = ((each.name, str(each.queued_runs), "paused" if each.paused else "") for each in found)
     print_table(("name", "queued", ""), rows, nothing="no queue has runs")
-
-
-def pause_queues(names: Sequence[str]) -> None:
-    """Pause queues."""
-    with Windlass() as app:
-        app.queues.pause(*names)
-    print(f"paused: {', '.join(names)}")
-
-
-def unpause_queues(names: Sequence[str]) -> None:
-    """Let queues go on."""
-    with Windlass() as app:
-        app.queues.unpause(*names)
-    print(f"going on: {', '.join(names)}")
 
 
 def list_rate_limits(*, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from windlass.v1 import run_service_pb2
 from windlass_api.listing import Search
 from windlass_core.domain.errors import InvalidField, StoreUnavailable
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE, check_count
 from windlass_core.domain.names import check_run_id
 from windlass_core.domain.phase import Phase
 from windlass_core.store.runs import Runs
@@ -62,6 +62,5 @@ async def act_on(
 
 def check_run_ids(run_ids: Collection[str]) -> list[str]:
     """1 to 1,000 ids. Raises InvalidField."""
-    if not 1 <= len(run_ids) <= MAX_ITEMS_PER_MESSAGE:
-        raise InvalidField(f"run_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(run_ids)}", "run_ids")
+    check_count(run_ids, "run_ids")
     return [check_run_id(run_id, f"run_ids[{i}]") for i, run_id in enumerate(run_ids)]

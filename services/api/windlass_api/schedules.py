@@ -14,6 +14,7 @@ from windlass.v1 import (
     schedule_service_pb2_grpc,
     workflow_pb2,
 )
+from windlass_api.bulk import check_run_ids
 from windlass_api.listing import page_size
 from windlass_api.presentation import to_cron, to_run
 from windlass_api.scheduled_listing import list_scheduled
@@ -21,7 +22,7 @@ from windlass_core.crons import submission_of
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.cron_spec import check_cron, check_cron_id
 from windlass_core.domain.errors import AlreadyExists, InvalidField, NotFound, StoreUnavailable, UnknownWorkflow
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.limits import check_count
 from windlass_core.domain.names import check_run_id
 from windlass_core.domain.placement import NO_HOME, Home
 from windlass_core.named_limits import NamedLimits
@@ -195,8 +196,7 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
         self, request: schedule_service_pb2.DeleteScheduledRunsRequest, context: Any
     ) -> schedule_service_pb2.DeleteScheduledRunsResponse:
         """See schedule_service.proto."""
-        _check_count(request.run_ids, "run_ids")
-        run_ids = [check_run_id(run_id, f"run_ids[{i}]") for i, run_id in enumerate(request.run_ids)]
+        run_ids = check_run_ids(request.run_ids)
         outcomes = await self._shard.scheduled.delete(caller().namespace, _DELETED, run_ids)
         return schedule_service_pb2.DeleteScheduledRunsResponse(outcomes=[_DELETIONS[each] for each in outcomes])
 
@@ -211,7 +211,7 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
         return cron
 
     async def _switch(self, how: Switch, cron_ids: Sequence[str]) -> list["schedule_service_pb2.CronOutcome.ValueType"]:
-        _check_count(cron_ids, "cron_ids")
+        check_count(cron_ids, "cron_ids")
         checked = [check_cron_id(cron_id, f"cron_ids[{i}]") for i, cron_id in enumerate(cron_ids)]
         return [_OUTCOMES[each] for each in await self._shard.crons.switch(caller().namespace, how, checked)]
 
@@ -259,11 +259,6 @@ def _changed(spec: schedule_pb2.CronSpec, request: schedule_service_pb2.UpdateCr
         elif field.name in spec.DESCRIPTOR.fields_by_name:
             setattr(spec, field.name, value)
     return spec
-
-
-def _check_count(ids: Sequence[str], field: str) -> None:
-    if not 1 <= len(ids) <= MAX_ITEMS_PER_MESSAGE:
-        raise InvalidField(f"{field}: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(ids)}", field)
 
 
 def _not_scheduled(run_id: str) -> NotFound:

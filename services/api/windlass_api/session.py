@@ -19,13 +19,12 @@ from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.access import SESSION_REGISTER, SESSION_SUBMIT, SESSION_WATCH, Principal
 from windlass_core.domain.errors import (
     EngineError,
-    InvalidField,
     ProtocolError,
     ScopeMissing,
     SlowReader,
     StoreUnavailable,
 )
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.limits import check_count
 from windlass_core.rpc.outlet import Outlet
 from windlass_core.rpc.status import to_detail
 
@@ -158,11 +157,7 @@ class ClientSession:
             self.end(error)
 
     async def _subscribe(self, request_id: int, run_ids: list[str]) -> None:
-        if not 1 <= len(run_ids) <= MAX_ITEMS_PER_MESSAGE:
-            raise InvalidField(
-                f"subscribe.run_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(run_ids)}",
-                "subscribe.run_ids",
-            )
+        check_count(run_ids, "subscribe.run_ids")
         try:
             self._principal.check(SESSION_WATCH, "waiting for the end of runs")
         except ScopeMissing as error:

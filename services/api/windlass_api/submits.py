@@ -20,7 +20,7 @@ from windlass_core.domain.errors import (
     StoreUnavailable,
     UnknownWorkflow,
 )
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.limits import check_count
 from windlass_core.domain.names import flow_task
 from windlass_core.domain.phase import Phase
 from windlass_core.domain.placement import NO_HOME, Home
@@ -104,8 +104,7 @@ class Submits:
 
         Raises InvalidField for an empty or too long list, StoreUnavailable.
         """
-        if not 1 <= len(submissions) <= MAX_ITEMS_PER_MESSAGE:
-            raise InvalidField(f"runs: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(submissions)}", "runs")
+        check_count(submissions, "runs")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         ticket = _Ticket(namespace, [], [], [], 0, loop.time() + _PATIENCE_S, done)

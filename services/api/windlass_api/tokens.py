@@ -9,7 +9,7 @@ from windlass_api.listing import page_size, read_place
 from windlass_core.domain.access import Scope
 from windlass_core.domain.definition import check_duration
 from windlass_core.domain.errors import InvalidField
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE, MAX_NAME_LENGTH
+from windlass_core.domain.limits import MAX_NAME_LENGTH, check_count
 from windlass_core.domain.token import is_token_id
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import SCOPES, unary
@@ -67,10 +67,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         self, request: token_service_pb2.RevokeTokensRequest, context: Any
     ) -> token_service_pb2.RevokeTokensResponse:
         """See token_service.proto."""
-        if not 1 <= len(request.token_ids) <= MAX_ITEMS_PER_MESSAGE:
-            raise InvalidField(
-                f"token_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(request.token_ids)}", "token_ids"
-            )
+        check_count(request.token_ids, "token_ids")
         for place, token_id in enumerate(request.token_ids):
             if not is_token_id(token_id):
                 # It may be the secret itself: not shown.

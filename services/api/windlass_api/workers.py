@@ -8,8 +8,8 @@ from typing_extensions import override
 from windlass.v1 import worker_service_pb2, worker_service_pb2_grpc
 from windlass_api.listing import page_size, read_place
 from windlass_api.presentation import to_worker
-from windlass_core.domain.errors import InvalidField, NoDispatcher, UnknownWorker
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.errors import NoDispatcher, UnknownWorker
+from windlass_core.domain.limits import check_count
 from windlass_core.randomness import uniform
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
@@ -74,10 +74,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         return worker_service_pb2.ResumeWorkersResponse()
 
     async def _pause(self, worker_ids: Sequence[str], *, pause: bool) -> None:
-        if not 1 <= len(worker_ids) <= MAX_ITEMS_PER_MESSAGE:
-            raise InvalidField(
-                f"worker_ids: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(worker_ids)}", "worker_ids"
-            )
+        check_count(worker_ids, "worker_ids")
         unknown = await self._shard.workers.pause(caller().namespace, list(worker_ids), pause=pause)
         if unknown:
             raise UnknownWorker(f"no worker {unknown[0][:80]!r} is connected")

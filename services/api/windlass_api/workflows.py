@@ -9,8 +9,8 @@ from typing_extensions import override
 from windlass.v1 import worker_pb2, workflow_pb2, workflow_service_pb2, workflow_service_pb2_grpc
 from windlass_api.listing import page_size
 from windlass_core.definitions import DefinitionCache
-from windlass_core.domain.errors import InvalidField, UnknownWorkflow
-from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
+from windlass_core.domain.errors import UnknownWorkflow
+from windlass_core.domain.limits import check_count
 from windlass_core.domain.names import check_name
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
@@ -32,11 +32,7 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self, request: workflow_service_pb2.RegisterWorkflowsRequest, context: Any
     ) -> workflow_service_pb2.RegisterWorkflowsResponse:
         """See workflow_service.proto."""
-        if not 1 <= len(request.workflows) <= MAX_ITEMS_PER_MESSAGE:
-            raise InvalidField(
-                f"workflows: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(request.workflows)}",
-                "workflows",
-            )
+        check_count(request.workflows, "workflows")
         registered = await self._definitions.register(caller().namespace, request.workflows, "workflows")
         return workflow_service_pb2.RegisterWorkflowsResponse(
             versions=[definition.version for definition in registered]
@@ -159,6 +155,5 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
 
 
 def _check_names(names: Sequence[str]) -> list[str]:
-    if not 1 <= len(names) <= MAX_ITEMS_PER_MESSAGE:
-        raise InvalidField(f"names: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(names)}", "names")
+    check_count(names, "names")
     return [check_name(name, f"names[{place}]") for place, name in enumerate(names)]

@@ -1,5 +1,9 @@
 """Owns the sizes that nothing may exceed; the contracts in `proto/` state the same ones."""
 
+from collections.abc import Sized
+
+from windlass_core.domain.errors import InvalidField
+
 MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_METADATA_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -35,3 +39,9 @@ MAX_LOSSES = 20
 
 # How long after its execution timeout the engine itself ends an attempt that its worker did not end.
 STOP_GRACE_MS = 5_000
+
+
+def check_count(items: Sized, field: str) -> None:
+    """Of one message: 1 to MAX_ITEMS_PER_MESSAGE. Raises InvalidField."""
+    if not 1 <= len(items) <= MAX_ITEMS_PER_MESSAGE:
+        raise InvalidField(f"{field}: expected 1 to {MAX_ITEMS_PER_MESSAGE}, got {len(items)}", field)
