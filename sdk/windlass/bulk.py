@@ -107,12 +107,9 @@ class Deed:
             return await self._to_ids(session, api, run_ids or (), rest)
         counts: Counter[str] = Counter()
         request = self.request(filter=wanted.to_proto(), all=wanted.all, **rest)
-        while True:
-            answer = await session.unary(self.method(api), request)
+        async for answer in session.pages(self.method(api), request):
             counts.update({name: getattr(answer, name) for name in self.counted})
-            if not answer.next_page_token:
-                return BulkResult(dict(counts))
-            request.page_token = answer.next_page_token
+        return BulkResult(dict(counts))
 
     async def _to_ids(
         self, session: ClientSession, api: Api, run_ids: Iterable[str], rest: dict[str, Any]

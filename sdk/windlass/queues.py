@@ -65,14 +65,9 @@ class QueuesClient:
         await self._session.run_async(lambda api: self._unpause(api, names))
 
     async def _list(self, api: Api) -> Queues:
-        queues: Queues = []
         request = workflow_service_pb2.ListQueuesRequest(page_size=1000)
-        while True:
-            page = await self._session.unary(api.workflows.ListQueues, request)
-            queues.extend(map(QueueInfo.from_proto, page.queues))
-            if not page.next_page_token:
-                return queues
-            request.page_token = page.next_page_token
+        pages = self._session.pages(api.workflows.ListQueues, request)
+        return [QueueInfo.from_proto(each) async for page in pages for each in page.queues]
 
     async def _pause(self, api: Api, names: Sequence[str]) -> None:
         request = workflow_service_pb2.PauseQueuesRequest(names=names)

@@ -96,14 +96,9 @@ class RateLimitsClient:
         await self._session.unary(api.rate_limits.PutRateLimit, request)
 
     async def _list(self, api: Api) -> RateLimits:
-        limits: RateLimits = []
         request = rate_limit_service_pb2.ListRateLimitsRequest(page_size=1000)
-        while True:
-            page = await self._session.unary(api.rate_limits.ListRateLimits, request)
-            limits.extend(map(RateLimitState.from_proto, page.limits))
-            if not page.next_page_token:
-                return limits
-            request.page_token = page.next_page_token
+        pages = self._session.pages(api.rate_limits.ListRateLimits, request)
+        return [RateLimitState.from_proto(each) async for page in pages for each in page.limits]
 
     async def _delete(self, api: Api, key: str) -> None:
         request = rate_limit_service_pb2.DeleteRateLimitRequest(key=key)

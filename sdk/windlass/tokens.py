@@ -105,14 +105,9 @@ class TokensClient:
         return NewToken(Token.from_proto(made.token), made.secret)
 
     async def _list(self, api: Api) -> Tokens:
-        tokens: Tokens = []
         request = token_service_pb2.ListTokensRequest(page_size=1000)
-        while True:
-            page = await self._session.unary(api.tokens.ListTokens, request)
-            tokens.extend(map(Token.from_proto, page.tokens))
-            if not page.next_page_token:
-                return tokens
-            request.page_token = page.next_page_token
+        pages = self._session.pages(api.tokens.ListTokens, request)
+        return [Token.from_proto(each) async for page in pages for each in page.tokens]
 
     async def _revoke(self, api: Api, token_ids: Sequence[str]) -> dict[str, Revoked]:
         request = token_service_pb2.RevokeTokensRequest(token_ids=token_ids)

@@ -71,14 +71,9 @@ class WorkersClient:
         return WorkerInfo.from_proto((await self._session.unary(api.workers.GetWorker, request)).worker)
 
     async def _list(self, api: Api) -> Workers:
-        workers: Workers = []
         request = worker_service_pb2.ListWorkersRequest(page_size=1000)
-        while True:
-            page = await self._session.unary(api.workers.ListWorkers, request)
-            workers.extend(map(WorkerInfo.from_proto, page.workers))
-            if not page.next_page_token:
-                return workers
-            request.page_token = page.next_page_token
+        pages = self._session.pages(api.workers.ListWorkers, request)
+        return [WorkerInfo.from_proto(each) async for page in pages for each in page.workers]
 
 
 Workers = list[WorkerInfo]

@@ -71,14 +71,9 @@ class WorkflowsClient:
         return Workflow.from_proto((await self._session.unary(api.workflows.GetWorkflow, request)).workflow)
 
     async def _list(self, api: Api) -> Workflows:
-        workflows: Workflows = []
         request = workflow_service_pb2.ListWorkflowsRequest(page_size=1000)
-        while True:
-            page = await self._session.unary(api.workflows.ListWorkflows, request)
-            workflows.extend(map(Workflow.from_proto, page.workflows))
-            if not page.next_page_token:
-                return workflows
-            request.page_token = page.next_page_token
+        pages = self._session.pages(api.workflows.ListWorkflows, request)
+        return [Workflow.from_proto(each) async for page in pages for each in page.workflows]
 
 
 Workflows = list[Workflow]

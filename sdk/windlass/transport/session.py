@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -35,7 +35,7 @@ from windlass.v1.worker_service_pb2_grpc import WorkerServiceStub
 from windlass.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from windlass.config import ClientConfig
     from windlass.transport.call import Pending
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_Paged = TypeVar("_Paged", bound="_AsksForPages")
+_PageT = TypeVar("_PageT", bound="_Page")
 _Stream = grpc.aio.StreamStreamCall[SessionRequest, SessionResponse]
 
 _log = logging.getLogger("windlass.session")
@@ -74,6 +76,14 @@ PASSING: Final = frozenset(
 def may_pass(code: grpc.StatusCode, error: WindlassError) -> bool:
     """Tell whether the next try, here or at another replica, may end better."""
     return code in PASSING or isinstance(error, EngineBusy | SlowReader)
+
+
+class _AsksForPages(Protocol):
+    page_token: str
+
+
+class _Page(Protocol):
+    next_page_token: str
 
 
 class Api:
@@ -179,6 +189,17 @@ class ClientSession:
                     raise from_rpc_error(error, self._address) from None
             await asyncio.sleep(pause)
             delay = min(delay * 2, LONGEST_DELAY)
+
+    async def pages(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[_Paged, _PageT], request: _Paged
+    ) -> AsyncIterator[_PageT]:
+        """Call until the last page has come, each as `unary` does. Changes `request`. On the I/O thread."""
+        while True:
+            page = await self.unary(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     # --- on the I/O thread -----------------------------------------------------------------------
 
