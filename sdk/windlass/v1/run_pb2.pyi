@@ -127,6 +127,7 @@ class RunSpec(_message.Message):
     RUN_AT_MS_FIELD_NUMBER: _builtins.int
     CRON_ID_FIELD_NUMBER: _builtins.int
     TICK_MS_FIELD_NUMBER: _builtins.int
+    HOOK_FIELD_NUMBER: _builtins.int
     workflow_name: _builtins.str
     """Name of a registered workflow."""
     input_json: _builtins.bytes
@@ -171,6 +172,12 @@ class RunSpec(_message.Message):
     def placement(self) -> Global___Placement:
         """Which workers get it, besides what the definition asks for."""
 
+    @_builtins.property
+    def hook(self) -> Global___Hook:
+        """Set by the engine: this is the run of a hook, not of the workflow's own task. Input, metadata, priority
+        and queue are those of the run that it follows.
+        """
+
     def __init__(
         self,
         *,
@@ -191,14 +198,72 @@ class RunSpec(_message.Message):
         run_at_ms: _builtins.int = ...,
         cron_id: _builtins.str = ...,
         tick_ms: _builtins.int = ...,
+        hook: Global___Hook | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["idempotency", b"idempotency", "placement", b"placement", "retry", b"retry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hook", b"hook", "idempotency", b"idempotency", "placement", b"placement", "retry", b"retry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["child_key", b"child_key", "cron_id", b"cron_id", "delay_ms", b"delay_ms", "expires_ms", b"expires_ms", "idempotency", b"idempotency", "input_json", b"input_json", "metadata_json", b"metadata_json", "parent_task_run_id", b"parent_task_run_id", "placement", b"placement", "priority", b"priority", "queue", b"queue", "retry", b"retry", "run_at_ms", b"run_at_ms", "tick_ms", b"tick_ms", "traceparent", b"traceparent", "tracestate", b"tracestate", "workflow_name", b"workflow_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["child_key", b"child_key", "cron_id", b"cron_id", "delay_ms", b"delay_ms", "expires_ms", b"expires_ms", "hook", b"hook", "idempotency", b"idempotency", "input_json", b"input_json", "metadata_json", b"metadata_json", "parent_task_run_id", b"parent_task_run_id", "placement", b"placement", "priority", b"priority", "queue", b"queue", "retry", b"retry", "run_at_ms", b"run_at_ms", "tick_ms", b"tick_ms", "traceparent", b"traceparent", "tracestate", b"tracestate", "workflow_name", b"workflow_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunSpec: _TypeAlias = RunSpec  # noqa: Y015
+
+@_typing.final
+class Hook(_message.Message):
+    """What a hook is told of the run that it follows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FailuresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Failure: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Failure | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TASK_NAME_FIELD_NUMBER: _builtins.int
+    OUTPUT_JSON_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run that has ended. A hook belongs to it: SDKs show this id as the workflow run's."""
+    task_name: _builtins.str
+    """The workflow's task to execute, on_failure or on_success."""
+    output_json: _builtins.bytes
+    """The output of the run that ended COMPLETED, as JSON bytes."""
+    @_builtins.property
+    def failures(self) -> _containers.MessageMap[_builtins.str, Global___Failure]:
+        """Of the run that ended FAILED the last failure of each task that failed, by the task's name."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        task_name: _builtins.str = ...,
+        output_json: _builtins.bytes = ...,
+        failures: _abc.Mapping[_builtins.str, Global___Failure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "output_json", b"output_json", "run_id", b"run_id", "task_name", b"task_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hook: _TypeAlias = Hook  # noqa: Y015
 
 @_typing.final
 class Idempotency(_message.Message):
@@ -397,6 +462,7 @@ class Run(_message.Message):
     REPLAYS_FIELD_NUMBER: _builtins.int
     FAILURES_DROPPED_FIELD_NUMBER: _builtins.int
     WAITS_FOR_FIELD_NUMBER: _builtins.int
+    HOOK_RUN_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUIDv7, minted by the caller or, where it left it out, by the api."""
     workflow_version: _builtins.str
@@ -431,6 +497,8 @@ class Run(_message.Message):
     """What keeps it waiting although it is due, besides a worker's slot, for people: a concurrency key, a
     rate limit, a pause. Empty where that is nothing. Left out of lists.
     """
+    hook_run_id: _builtins.str
+    """The run of the hook that followed its last end; empty where none has."""
     @_builtins.property
     def spec(self) -> Global___RunSpec:
         """What was asked for, with the priority and the queue that its definition had where it named none."""
@@ -465,10 +533,11 @@ class Run(_message.Message):
         replays: _builtins.int = ...,
         failures_dropped: _builtins.int = ...,
         waits_for: _builtins.str = ...,
+        hook_run_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "failures", b"failures", "failures_dropped", b"failures_dropped", "finished_at_ms", b"finished_at_ms", "output_json", b"output_json", "phase", b"phase", "progress", b"progress", "ready_at_ms", b"ready_at_ms", "replays", b"replays", "run_id", b"run_id", "spec", b"spec", "started_at_ms", b"started_at_ms", "status", b"status", "waits_for", b"waits_for", "worker_id", b"worker_id", "workflow_version", b"workflow_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "created_at_ms", b"created_at_ms", "failures", b"failures", "failures_dropped", b"failures_dropped", "finished_at_ms", b"finished_at_ms", "hook_run_id", b"hook_run_id", "output_json", b"output_json", "phase", b"phase", "progress", b"progress", "ready_at_ms", b"ready_at_ms", "replays", b"replays", "run_id", b"run_id", "spec", b"spec", "started_at_ms", b"started_at_ms", "status", b"status", "waits_for", b"waits_for", "worker_id", b"worker_id", "workflow_version", b"workflow_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

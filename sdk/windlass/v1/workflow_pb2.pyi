@@ -605,6 +605,9 @@ class WorkflowDefinition(_message.Message):
     CRONS_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_FIELD_NUMBER: _builtins.int
     STICKY_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
+    ON_SUCCESS_FIELD_NUMBER: _builtins.int
+    OUTPUT_BY_TASK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique in the namespace. 1 to 200 characters out of letters, digits and "._:/-"."""
     description: _builtins.str
@@ -623,9 +626,13 @@ class WorkflowDefinition(_message.Message):
     """Metadata merged under each run's own, a JSON object as bytes. At most 64 KiB."""
     sticky: Global___Sticky.ValueType
     """Whether its runs' children, where they ask to be sticky, have to or should be on its worker."""
+    output_by_task: _builtins.bool
+    """The output of a run is an object with each task's output under the task's name. False: it is the output of
+    its one task.
+    """
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskDefinition]:
-        """Its tasks. For now exactly one, of the workflow's own name."""
+        """Its tasks, their names unique together with those of the hooks. For now exactly one."""
 
     @_builtins.property
     def concurrency(self) -> _containers.RepeatedCompositeFieldContainer[Global___Concurrency]:
@@ -643,6 +650,14 @@ class WorkflowDefinition(_message.Message):
     def idempotency(self) -> Global___IdempotencyDefinition:
         """Unset: only runs with a key of their own have one."""
 
+    @_builtins.property
+    def on_failure(self) -> Global___TaskDefinition:
+        """A hook: executed once after a run has ended FAILED, as a run of its own, see Hook. Unset: none."""
+
+    @_builtins.property
+    def on_success(self) -> Global___TaskDefinition:
+        """A hook: executed once after a run has ended COMPLETED. Unset: none."""
+
     def __init__(
         self,
         *,
@@ -659,10 +674,13 @@ class WorkflowDefinition(_message.Message):
         crons: _abc.Iterable[Global___CronDefinition] | None = ...,
         idempotency: Global___IdempotencyDefinition | None = ...,
         sticky: Global___Sticky.ValueType = ...,
+        on_failure: Global___TaskDefinition | None = ...,
+        on_success: Global___TaskDefinition | None = ...,
+        output_by_task: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["idempotency", b"idempotency", "retry_budget", b"retry_budget"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["idempotency", b"idempotency", "on_failure", b"on_failure", "on_success", b"on_success", "retry_budget", b"retry_budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "crons", b"crons", "default_metadata_json", b"default_metadata_json", "default_priority", b"default_priority", "default_queue", b"default_queue", "description", b"description", "idempotency", b"idempotency", "input_schema_json", b"input_schema_json", "name", b"name", "retry_budget", b"retry_budget", "sticky", b"sticky", "tasks", b"tasks", "version_label", b"version_label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "crons", b"crons", "default_metadata_json", b"default_metadata_json", "default_priority", b"default_priority", "default_queue", b"default_queue", "description", b"description", "idempotency", b"idempotency", "input_schema_json", b"input_schema_json", "name", b"name", "on_failure", b"on_failure", "on_success", b"on_success", "output_by_task", b"output_by_task", "retry_budget", b"retry_budget", "sticky", b"sticky", "tasks", b"tasks", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
