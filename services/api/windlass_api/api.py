@@ -32,6 +32,7 @@ from windlass_core.domain.errors import ShuttingDown, StoreUnavailable
 from windlass_core.http_door import Readiness
 from windlass_core.metrics import Metrics
 from windlass_core.pump import Backoff, Hold
+from windlass_core.rpc.places import Places
 from windlass_core.service import Service
 from windlass_core.settings import ApiSettings
 
@@ -63,6 +64,9 @@ class Api(Service):
         # What clients have submitted, and the store does not have yet.
         self._unstored = Hold(settings.max_unstored_bytes)
         self._submits = self._make_submits()
+        most = settings.max_streams
+        # Of clients, and of whatever kind.
+        self._streams = Places(most, f"this api serves {most} streams already (WINDLASS_MAX_STREAMS)")
         self._runs = RunService(
             self.shard.runs,
             self._submits,
@@ -71,7 +75,7 @@ class Api(Service):
             self._definitions,
             self.shard.gates,
             Bounds(settings.max_unread_bytes, settings.unread_timeout.total_seconds()),
-            max_streams=settings.max_streams,
+            self._streams,
             connection_age_s=connection_age_s,
         )
         self._box_lost = asyncio.Event()
@@ -107,7 +111,7 @@ class Api(Service):
     @override
     async def measure(self, metrics: Metrics) -> None:
         """See Service."""
-        metrics.streams(self.name, self._runs.open_streams)
+        metrics.streams(self.name, self._streams.taken)
 
     @override
     async def on_box_lost(self) -> None:

@@ -1,8 +1,7 @@
 """Owns the run service's unary calls, and opens sessions."""
 
 import random
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
 
@@ -26,6 +25,7 @@ from windlass_core.domain.names import check_run_id
 from windlass_core.domain.phase import Phase
 from windlass_core.failure import failure_message
 from windlass_core.rpc.guard import caller
+from windlass_core.rpc.places import Places
 from windlass_core.rpc.portion import portion
 from windlass_core.rpc.status import abort, refuse, streaming, unary
 from windlass_core.store.gates import Gates
@@ -71,8 +71,8 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         definitions: DefinitionCache,
         gates: Gates,
         bounds: Bounds,
+        places: Places,
         *,
-        max_streams: int,
         connection_age_s: float,
     ) -> None:
         self._runs = runs
@@ -82,11 +82,9 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self._definitions = definitions
         self._gates = gates
         self._bounds = bounds
-        self._max_streams = max_streams
+        self._places = places
         self._connection_age_s = connection_age_s
         self._sessions: set[ClientSession] = set()
-        #: Streams that clients have open, of whatever kind.
-        self.open_streams = 0
 
     @property
     def unread_s(self) -> float:
@@ -223,7 +221,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> AsyncGenerator[run_service_pb2.TailLogsResponse, None]:
         """See run_service.proto."""
         run_id = check_run_id(request.run_id, "run_id")
-        with self._place():
+        with self._places.one():
             async with self._following.follow(caller().namespace, [run_id]) as follower:
                 async for response in tail(self._runs, follower, run_id, request.offset):
                     yield response
@@ -235,7 +233,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> AsyncGenerator[run_service_pb2.WatchRunsResponse, None]:
         """See run_service.proto."""
         run_ids = list(dict.fromkeys(check_run_ids(request.run_ids)))
-        with self._place():
+        with self._places.one():
             async with self._following.follow(caller().namespace, run_ids) as follower:
                 async for response in watch(self._runs, follower):
                     yield response
@@ -248,7 +246,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         del request_iterator  # read through the context
         session = ClientSession(context, caller(), self._submits, self._waiting, self._definitions, self._bounds)
         try:
-            with self._place():
+            with self._places.one():
                 await self._serve(session)
         except TooMany as error:
             await refuse(context, error, reads=True)
@@ -261,15 +259,3 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
             await session.run(self._connection_age_s * random.uniform(*_OUTLIVES))
         finally:
             self._sessions.discard(session)
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """One stream's place among those that this api takes. Raises TooMany."""
-        most = self._max_streams
-        if self.open_streams >= most:
-            raise TooMany(f"this api serves {most} streams already (WINDLASS_MAX_STREAMS)", most)
-        self.open_streams += 1
-        try:
-            yield
-        finally:
-            self.open_streams -= 1

@@ -16,6 +16,7 @@ from windlass_core.domain.names import flow_task
 from windlass_core.pump import Hold, Pump
 from windlass_core.randomness import mint_id
 from windlass_core.rpc.guard import caller
+from windlass_core.rpc.places import Places
 from windlass_core.rpc.status import abort, refuse
 from windlass_core.service import Service
 from windlass_core.settings import DispatcherSettings
@@ -61,7 +62,8 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         self._unstored = Hold(settings.max_unstored_bytes)
         self._reports = self._make_reports()
         self._streams: dict[str, Stream] = {}
-        self._connected = 0
+        most = settings.max_streams
+        self._places = Places(most, f"this dispatcher has {most} workers already (WINDLASS_MAX_STREAMS)")
         self._beats: Pump[tuple[Stream, Beat]] = Pump(
             "heartbeat", self._beat_workers, most=200, size=_beat_bytes, hold=self._unstored
         )
@@ -102,19 +104,16 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         if self._leaving.is_set():
             leaving = ShuttingDown("this dispatcher is shutting down: connect to another")
             await refuse(context, leaving, reads=True)
-        if self._connected >= settings.max_streams:
-            most = settings.max_streams
-            full = TooMany(f"this dispatcher has {most} workers already (WINDLASS_MAX_STREAMS)", most)
-            await refuse(context, full, reads=True)
-        self._connected += 1
         try:
-            await stream.run(self)
+            with self._places.one():
+                await stream.run(self)
+        except TooMany as full:
+            await refuse(context, full, reads=True)
         except EngineError as error:
             if stream.worker_id and not isinstance(error, ShuttingDown):
                 _log.warning("stream ended", worker=stream.worker_id, reason=str(error))
             refused = error
         finally:
-            self._connected -= 1
             # The worker may take its time to read how its stream ended: its work does not wait for that.
             gone = asyncio.create_task(self._gone(stream))
             try:
