@@ -357,6 +357,7 @@ class Report(_message.Message):
     COMPLETED_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     REFRESHED_FIELD_NUMBER: _builtins.int
+    RELEASED_SLOTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted_lease_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """These leases have arrived and will be executed."""
@@ -373,6 +374,10 @@ class Report(_message.Message):
     def refreshed(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeoutRefresh]:
         """Attempts whose execution timeout begins anew; said again after each Welcome for what is held."""
 
+    @_builtins.property
+    def released_slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotRelease]:
+        """Attempts that go on without their slots; said again after each Welcome for what is held."""
+
     def __init__(
         self,
         *,
@@ -380,10 +385,11 @@ class Report(_message.Message):
         completed: _abc.Iterable[Global___Completed] | None = ...,
         failed: _abc.Iterable[Global___Failed] | None = ...,
         refreshed: _abc.Iterable[Global___TimeoutRefresh] | None = ...,
+        released_slots: _abc.Iterable[Global___SlotRelease] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_lease_ids", b"accepted_lease_ids", "completed", b"completed", "failed", b"failed", "refreshed", b"refreshed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_lease_ids", b"accepted_lease_ids", "completed", b"completed", "failed", b"failed", "refreshed", b"refreshed", "released_slots", b"released_slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -418,6 +424,32 @@ class TimeoutRefresh(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TimeoutRefresh: _TypeAlias = TimeoutRefresh  # noqa: Y015
+
+@_typing.final
+class SlotRelease(_message.Message):
+    """An attempt takes no slots any more, and goes on under its lease: others get them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    """The lease."""
+    run_id: _builtins.str
+    """The run."""
+    def __init__(
+        self,
+        *,
+        lease_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlotRelease: _TypeAlias = SlotRelease  # noqa: Y015
 
 @_typing.final
 class Completed(_message.Message):
@@ -708,6 +740,50 @@ class TaskProgress(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskProgress: _TypeAlias = TaskProgress  # noqa: Y015
+
+@_typing.final
+class Labels(_message.Message):
+    """The worker's labels have changed. Every later Hello has the new ones too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """All of them, in place of those said before; the limits are those of Hello.labels."""
+
+    def __init__(
+        self,
+        *,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Labels: _TypeAlias = Labels  # noqa: Y015
 
 @_typing.final
 class Draining(_message.Message):

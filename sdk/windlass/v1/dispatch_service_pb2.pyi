@@ -42,6 +42,7 @@ class ConnectRequest(_message.Message):
     LOGS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     PROGRESSES_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> _dispatch_pb2.Hello:
         """First on every stream, and only there."""
@@ -66,6 +67,10 @@ class ConnectRequest(_message.Message):
     def progresses(self) -> _dispatch_pb2.Progresses:
         """How far attempts are."""
 
+    @_builtins.property
+    def labels(self) -> _dispatch_pb2.Labels:
+        """These are my labels from here on."""
+
     def __init__(
         self,
         *,
@@ -75,12 +80,13 @@ class ConnectRequest(_message.Message):
         logs: _dispatch_pb2.Logs | None = ...,
         draining: _dispatch_pb2.Draining | None = ...,
         progresses: _dispatch_pb2.Progresses | None = ...,
+        labels: _dispatch_pb2.Labels | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "heartbeat", b"heartbeat", "hello", b"hello", "logs", b"logs", "message", b"message", "progresses", b"progresses", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "heartbeat", b"heartbeat", "hello", b"hello", "labels", b"labels", "logs", b"logs", "message", b"message", "progresses", b"progresses", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "heartbeat", b"heartbeat", "hello", b"hello", "logs", b"logs", "message", b"message", "progresses", b"progresses", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "heartbeat", b"heartbeat", "hello", b"hello", "labels", b"labels", "logs", b"logs", "message", b"message", "progresses", b"progresses", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "report", "heartbeat", "logs", "draining", "progresses"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "report", "heartbeat", "logs", "draining", "progresses", "labels"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
