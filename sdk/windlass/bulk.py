@@ -107,7 +107,7 @@ class Deed:
             return await self._to_ids(session, api, run_ids or (), rest)
         counts: Counter[str] = Counter()
         request = self.request(filter=wanted.to_proto(), all=wanted.all, **rest)
-        async for answer in session.pages(self.method(api), request):
+        for answer in await session.listed(self.method(api), request, lambda answer: [answer]):
             counts.update({name: getattr(answer, name) for name in self.counted})
         return BulkResult(dict(counts))
 
@@ -157,16 +157,8 @@ async def list_runs(
     session: ClientSession, api: Api, wanted: RunFilter, limit: int, *, dead_letter: bool = False
 ) -> list[run_pb2.Run]:
     """Give runs that a filter means, newest first, at most `limit`. On the I/O thread."""
-    found: list[run_pb2.Run] = []
     request = run_service_pb2.ListRunsRequest(filter=wanted.to_proto(), dead_letter=dead_letter)
-    while len(found) < limit:
-        request.page_size = min(limit - len(found), _MOST_IDS)
-        page = await session.unary(api.runs.ListRuns, request)
-        found.extend(page.runs)
-        if not page.next_page_token:
-            break
-        request.page_token = page.next_page_token
-    return found
+    return await session.listed(api.runs.ListRuns, request, lambda page: page.runs, limit)
 
 
 def _milliseconds(moment: datetime | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack
 
 from pydantic_core import from_json
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from windlass.transport.session import Api, ClientSession
-
-_LARGEST_PAGE: Final = 1000
 
 
 class CronOptions(TypedDict, total=False):
@@ -275,16 +273,9 @@ class CronsClient:
         return CronInfo.from_proto((await self._session.unary(api.schedules.GetCron, request)).cron)
 
     async def _list(self, api: Api, workflow_name: str, limit: int) -> Crons:
-        crons: Crons = []
         request = schedule_service_pb2.ListCronsRequest(workflow_name=workflow_name)
-        while len(crons) < limit:
-            request.page_size = min(limit - len(crons), _LARGEST_PAGE)
-            page = await self._session.unary(api.schedules.ListCrons, request)
-            crons.extend(map(CronInfo.from_proto, page.crons))
-            if not page.next_page_token:
-                break
-            request.page_token = page.next_page_token
-        return crons
+        found = await self._session.listed(api.schedules.ListCrons, request, lambda page: page.crons, limit)
+        return [*map(CronInfo.from_proto, found)]
 
     async def _update(self, api: Api, request: schedule_service_pb2.UpdateCronRequest, value: Any) -> CronInfo:
         if value is not None:

@@ -66,8 +66,8 @@ class QueuesClient:
 
     async def _list(self, api: Api) -> Queues:
         request = workflow_service_pb2.ListQueuesRequest(page_size=1000)
-        pages = self._session.pages(api.workflows.ListQueues, request)
-        return [QueueInfo.from_proto(each) async for page in pages for each in page.queues]
+        found = await self._session.listed(api.workflows.ListQueues, request, lambda page: page.queues)
+        return [*map(QueueInfo.from_proto, found)]
 
     async def _pause(self, api: Api, names: Sequence[str]) -> None:
         request = workflow_service_pb2.PauseQueuesRequest(names=names)

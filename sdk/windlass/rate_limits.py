@@ -97,8 +97,8 @@ class RateLimitsClient:
 
     async def _list(self, api: Api) -> RateLimits:
         request = rate_limit_service_pb2.ListRateLimitsRequest(page_size=1000)
-        pages = self._session.pages(api.rate_limits.ListRateLimits, request)
-        return [RateLimitState.from_proto(each) async for page in pages for each in page.limits]
+        found = await self._session.listed(api.rate_limits.ListRateLimits, request, lambda page: page.limits)
+        return [*map(RateLimitState.from_proto, found)]
 
     async def _delete(self, api: Api, key: str) -> None:
         request = rate_limit_service_pb2.DeleteRateLimitRequest(key=key)

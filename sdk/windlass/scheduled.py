@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from pydantic_core import from_json
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from windlass.client import Windlass
     from windlass.refs import WorkflowRunRef
     from windlass.transport.session import Api, ClientSession
-
-_LARGEST_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +163,8 @@ class ScheduledClient:
     async def _list(
         self, api: Api, request: schedule_service_pb2.ListScheduledRunsRequest, limit: int
     ) -> ScheduledRuns:
-        runs: ScheduledRuns = []
-        while len(runs) < limit:
-            request.page_size = min(limit - len(runs), _LARGEST_PAGE)
-            page = await self._session.unary(api.schedules.ListScheduledRuns, request)
-            runs.extend(map(ScheduledRun.from_proto, page.runs))
-            if not page.next_page_token:
-                break
-            request.page_token = page.next_page_token
-        return runs
+        found = await self._session.listed(api.schedules.ListScheduledRuns, request, lambda page: page.runs, limit)
+        return [*map(ScheduledRun.from_proto, found)]
 
     async def _update(
         self, api: Api, request: schedule_service_pb2.UpdateScheduledRunRequest, value: Any

@@ -106,8 +106,8 @@ class TokensClient:
 
     async def _list(self, api: Api) -> Tokens:
         request = token_service_pb2.ListTokensRequest(page_size=1000)
-        pages = self._session.pages(api.tokens.ListTokens, request)
-        return [Token.from_proto(each) async for page in pages for each in page.tokens]
+        found = await self._session.listed(api.tokens.ListTokens, request, lambda page: page.tokens)
+        return [*map(Token.from_proto, found)]
 
     async def _revoke(self, api: Api, token_ids: Sequence[str]) -> dict[str, Revoked]:
         request = token_service_pb2.RevokeTokensRequest(token_ids=token_ids)

@@ -72,8 +72,8 @@ class WorkersClient:
 
     async def _list(self, api: Api) -> Workers:
         request = worker_service_pb2.ListWorkersRequest(page_size=1000)
-        pages = self._session.pages(api.workers.ListWorkers, request)
-        return [WorkerInfo.from_proto(each) async for page in pages for each in page.workers]
+        found = await self._session.listed(api.workers.ListWorkers, request, lambda page: page.workers)
+        return [*map(WorkerInfo.from_proto, found)]
 
 
 Workers = list[WorkerInfo]

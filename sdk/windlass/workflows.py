@@ -72,8 +72,8 @@ class WorkflowsClient:
 
     async def _list(self, api: Api) -> Workflows:
         request = workflow_service_pb2.ListWorkflowsRequest(page_size=1000)
-        pages = self._session.pages(api.workflows.ListWorkflows, request)
-        return [Workflow.from_proto(each) async for page in pages for each in page.workflows]
+        found = await self._session.listed(api.workflows.ListWorkflows, request, lambda page: page.workflows)
+        return [*map(Workflow.from_proto, found)]
 
 
 Workflows = list[Workflow]

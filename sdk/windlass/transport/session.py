@@ -35,7 +35,7 @@ from windlass.v1.worker_service_pb2_grpc import WorkerServiceStub
 from windlass.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from windlass.config import ClientConfig
     from windlass.transport.call import Pending
@@ -58,6 +58,7 @@ _log = logging.getLogger("windlass.session")
 FIRST_DELAY: Final = 0.05
 LONGEST_DELAY: Final = 2.0
 _UNARY_SECONDS: Final = 30.0
+_LARGEST_PAGE: Final = 1000
 
 #: The peer, or the way to it, may be well again soon; anything else would fail the same way again.
 PASSING: Final = frozenset(
@@ -79,6 +80,7 @@ def may_pass(code: grpc.StatusCode, error: WindlassError) -> bool:
 
 
 class _AsksForPages(Protocol):
+    page_size: int
     page_token: str
 
 
@@ -190,16 +192,24 @@ class ClientSession:
             await asyncio.sleep(pause)
             delay = min(delay * 2, LONGEST_DELAY)
 
-    async def pages(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[_Paged, _PageT], request: _Paged
-    ) -> AsyncIterator[_PageT]:
-        """Call until the last page has come, each as `unary` does. Changes `request`. On the I/O thread."""
-        while True:
+    async def listed(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[_Paged, _PageT],
+        request: _Paged,
+        items: Callable[[_PageT], Iterable[_T]],
+        limit: int | None = None,
+    ) -> list[_T]:
+        """Give what is on all pages, at most `limit`, each called for as `unary` does. Changes `request`."""
+        found: list[_T] = []
+        while limit is None or len(found) < limit:
+            if limit is not None:
+                request.page_size = min(limit - len(found), _LARGEST_PAGE)
             page = await self.unary(method, request)
-            yield page
+            found.extend(items(page))
             if not page.next_page_token:
-                return
+                break
             request.page_token = page.next_page_token
+        return found
 
     # --- on the I/O thread -----------------------------------------------------------------------
 
