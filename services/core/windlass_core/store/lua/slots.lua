@@ -71,11 +71,8 @@ end
 local released = {}
 
 local function gather_release(worker, lease, flow)
-  local entry = released[worker]
-  if not entry then
-    entry = { leases = {}, pools = {} }
-    released[worker] = entry
-  end
+  local entry = released[worker] or { leases = {}, pools = {} }
+  released[worker] = entry
   entry.leases[#entry.leases + 1] = lease
   add_members(entry.pools, lease, flow)
 end

@@ -5,11 +5,8 @@ local OUTBOX_ENTRIES = 100000
 local tellings = {}
 
 local function gather_telling(inc, entry)
-  local entries = tellings[inc]
-  if not entries then
-    entries = {}
-    tellings[inc] = entries
-  end
+  local entries = tellings[inc] or {}
+  tellings[inc] = entries
   entries[#entries + 1] = entry
 end
 
