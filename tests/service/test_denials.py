@@ -92,6 +92,7 @@ REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
     "RunService.WaitResult": lambda t: run_service_pb2.WaitResultRequest(run_id=t.run_id, timeout_ms=20_000),
     "RunService.ListLogs": lambda t: run_service_pb2.ListLogsRequest(run_id=t.run_id),
     "RunService.TailLogs": lambda t: run_service_pb2.TailLogsRequest(run_id=t.run_id),
+    "RunService.SubscribeToStream": lambda t: run_service_pb2.SubscribeToStreamRequest(run_id=t.run_id),
     "RunService.WatchRuns": lambda t: run_service_pb2.WatchRunsRequest(run_ids=[t.run_id]),
     "RunService.Session": _subscribe,
     "WorkflowService.RegisterWorkflows": lambda t: workflow_service_pb2.RegisterWorkflowsRequest(

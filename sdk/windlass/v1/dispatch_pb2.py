@@ -26,7 +26,7 @@ from windlass.v1 import run_pb2 as windlass_dot_v1_dot_run__pb2
 from windlass.v1 import workflow_pb2 as windlass_dot_v1_dot_workflow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awindlass/v1/dispatch.proto\x12\x0bwindlass.v1\x1a\x15windlass/v1/run.proto\x1a\x1awindlass/v1/workflow.proto\"\x88\x03\n\x05Hello\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03sdk\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12.\n\x06labels\x18\x05 \x03(\x0b\x32\x1e.windlass.v1.Hello.LabelsEntry\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x0e\n\x06queues\x18\x07 \x03(\t\x12\x32\n\tworkflows\x18\x08 \x03(\x0b\x32\x1f.windlass.v1.WorkflowDefinition\x12\x16\n\x0eheld_lease_ids\x18\t \x03(\t\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x35\n\nslot_pools\x18\x0b \x03(\x0b\x32!.windlass.v1.Hello.SlotPoolsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x30\n\x0eSlotPoolsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\xbb\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x02 \x01(\r\x12\x16\n\x0esession_ttl_ms\x18\x03 \x01(\r\x12\x19\n\x11max_payload_bytes\x18\x04 \x01(\x04\x12\x19\n\x11\x61\x63\x63\x65pt_timeout_ms\x18\x05 \x01(\r\x12\x16\n\x0elost_lease_ids\x18\x06 \x03(\t\x12\x17\n\x0f\x63\x61ncel_grace_ms\x18\x07 \x01(\r\";\n\x0b\x41ssignments\x12,\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x17.windlass.v1.Assignment\"\xae\x02\n\nAssignment\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x14\n\x0cmax_attempts\x18\x04 \x01(\r\x12\x11\n\ttask_name\x18\x05 \x01(\t\x12\"\n\x04spec\x18\x06 \x01(\x0b\x32\x14.windlass.v1.RunSpec\x12\x1c\n\x14\x65xecution_timeout_ms\x18\x07 \x01(\x04\x12\x15\n\rcreated_at_ms\x18\x08 \x01(\x03\x12\x18\n\x10\x63\x61ncel_requested\x18\t \x01(\x08\x12&\n\x08\x66\x61ilures\x18\n \x03(\x0b\x32\x14.windlass.v1.Failure\x12\x17\n\x0fsoft_timeout_ms\x18\x0b \x01(\x04\x12\x10\n\x08isolated\x18\x0c \x01(\x08\"\xd6\x01\n\x06Report\x12\x1a\n\x12\x61\x63\x63\x65pted_lease_ids\x18\x01 \x03(\t\x12)\n\tcompleted\x18\x02 \x03(\x0b\x32\x16.windlass.v1.Completed\x12#\n\x06\x66\x61iled\x18\x03 \x03(\x0b\x32\x13.windlass.v1.Failed\x12.\n\trefreshed\x18\x04 \x03(\x0b\x32\x1b.windlass.v1.TimeoutRefresh\x12\x30\n\x0ereleased_slots\x18\x05 \x03(\x0b\x32\x18.windlass.v1.SlotRelease\"P\n\x0eTimeoutRefresh\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x1c\n\x14\x65xecution_timeout_ms\x18\x03 \x01(\x04\"/\n\x0bSlotRelease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"B\n\tCompleted\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x13\n\x0boutput_json\x18\x03 \x01(\x0c\"\x86\x01\n\x06\x46\x61iled\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12%\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x14.windlass.v1.Failure\x12\x10\n\x08released\x18\x04 \x01(\x08\x12!\n\x05\x63rash\x18\x05 \x01(\x0e\x32\x12.windlass.v1.Crash\"&\n\x04\x41\x63ks\x12\x1e\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x10.windlass.v1.Ack\"D\n\x03\x41\x63k\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.windlass.v1.ReportOutcome\"0\n\tHeartbeat\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x11\n\tlease_ids\x18\x02 \x03(\t\";\n\x0fHeartbeatAnswer\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x16\n\x0elost_lease_ids\x18\x02 \x03(\t\"*\n\x04Logs\x12\"\n\x04logs\x18\x01 \x03(\x0b\x32\x14.windlass.v1.TaskLog\"P\n\x07TaskLog\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12#\n\x05lines\x18\x03 \x03(\x0b\x32\x14.windlass.v1.LogLine\";\n\nProgresses\x12-\n\nprogresses\x18\x01 \x03(\x0b\x32\x19.windlass.v1.TaskProgress\"Y\n\x0cTaskProgress\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\'\n\x08progress\x18\x03 \x01(\x0b\x32\x15.windlass.v1.Progress\"h\n\x06Labels\x12/\n\x06labels\x18\x01 \x03(\x0b\x32\x1f.windlass.v1.Labels.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\n\n\x08\x44raining\"+\n\x06\x43\x61ncel\x12\x11\n\tlease_ids\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t*G\n\x05\x43rash\x12\x15\n\x11\x43RASH_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43RASH_ALONE\x10\x01\x12\x16\n\x12\x43RASH_AMONG_OTHERS\x10\x02*\xa6\x01\n\rReportOutcome\x12\x1e\n\x1aREPORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPORT_OUTCOME_RECORDED\x10\x01\x12\x1c\n\x18REPORT_OUTCOME_DUPLICATE\x10\x02\x12\x1d\n\x19REPORT_OUTCOME_LEASE_LOST\x10\x03\x12\x1b\n\x17REPORT_OUTCOME_REJECTED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1awindlass/v1/dispatch.proto\x12\x0bwindlass.v1\x1a\x15windlass/v1/run.proto\x1a\x1awindlass/v1/workflow.proto\"\x88\x03\n\x05Hello\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03sdk\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12.\n\x06labels\x18\x05 \x03(\x0b\x32\x1e.windlass.v1.Hello.LabelsEntry\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x0e\n\x06queues\x18\x07 \x03(\t\x12\x32\n\tworkflows\x18\x08 \x03(\x0b\x32\x1f.windlass.v1.WorkflowDefinition\x12\x16\n\x0eheld_lease_ids\x18\t \x03(\t\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x35\n\nslot_pools\x18\x0b \x03(\x0b\x32!.windlass.v1.Hello.SlotPoolsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x30\n\x0eSlotPoolsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\xbb\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x02 \x01(\r\x12\x16\n\x0esession_ttl_ms\x18\x03 \x01(\r\x12\x19\n\x11max_payload_bytes\x18\x04 \x01(\x04\x12\x19\n\x11\x61\x63\x63\x65pt_timeout_ms\x18\x05 \x01(\r\x12\x16\n\x0elost_lease_ids\x18\x06 \x03(\t\x12\x17\n\x0f\x63\x61ncel_grace_ms\x18\x07 \x01(\r\";\n\x0b\x41ssignments\x12,\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x17.windlass.v1.Assignment\"\xae\x02\n\nAssignment\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x14\n\x0cmax_attempts\x18\x04 \x01(\r\x12\x11\n\ttask_name\x18\x05 \x01(\t\x12\"\n\x04spec\x18\x06 \x01(\x0b\x32\x14.windlass.v1.RunSpec\x12\x1c\n\x14\x65xecution_timeout_ms\x18\x07 \x01(\x04\x12\x15\n\rcreated_at_ms\x18\x08 \x01(\x03\x12\x18\n\x10\x63\x61ncel_requested\x18\t \x01(\x08\x12&\n\x08\x66\x61ilures\x18\n \x03(\x0b\x32\x14.windlass.v1.Failure\x12\x17\n\x0fsoft_timeout_ms\x18\x0b \x01(\x04\x12\x10\n\x08isolated\x18\x0c \x01(\x08\"\xd6\x01\n\x06Report\x12\x1a\n\x12\x61\x63\x63\x65pted_lease_ids\x18\x01 \x03(\t\x12)\n\tcompleted\x18\x02 \x03(\x0b\x32\x16.windlass.v1.Completed\x12#\n\x06\x66\x61iled\x18\x03 \x03(\x0b\x32\x13.windlass.v1.Failed\x12.\n\trefreshed\x18\x04 \x03(\x0b\x32\x1b.windlass.v1.TimeoutRefresh\x12\x30\n\x0ereleased_slots\x18\x05 \x03(\x0b\x32\x18.windlass.v1.SlotRelease\"P\n\x0eTimeoutRefresh\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x1c\n\x14\x65xecution_timeout_ms\x18\x03 \x01(\x04\"/\n\x0bSlotRelease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"B\n\tCompleted\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x13\n\x0boutput_json\x18\x03 \x01(\x0c\"\x86\x01\n\x06\x46\x61iled\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12%\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x14.windlass.v1.Failure\x12\x10\n\x08released\x18\x04 \x01(\x08\x12!\n\x05\x63rash\x18\x05 \x01(\x0e\x32\x12.windlass.v1.Crash\"N\n\x04\x41\x63ks\x12\x1e\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x10.windlass.v1.Ack\x12&\n\x06\x63hunks\x18\x02 \x03(\x0b\x32\x16.windlass.v1.ChunksAck\"D\n\x03\x41\x63k\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.windlass.v1.ReportOutcome\"0\n\tHeartbeat\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x11\n\tlease_ids\x18\x02 \x03(\t\";\n\x0fHeartbeatAnswer\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x16\n\x0elost_lease_ids\x18\x02 \x03(\t\"*\n\x04Logs\x12\"\n\x04logs\x18\x01 \x03(\x0b\x32\x14.windlass.v1.TaskLog\"P\n\x07TaskLog\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12#\n\x05lines\x18\x03 \x03(\x0b\x32\x14.windlass.v1.LogLine\";\n\nProgresses\x12-\n\nprogresses\x18\x01 \x03(\x0b\x32\x19.windlass.v1.TaskProgress\"Y\n\x0cTaskProgress\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\'\n\x08progress\x18\x03 \x01(\x0b\x32\x15.windlass.v1.Progress\"h\n\x06Labels\x12/\n\x06labels\x18\x01 \x03(\x0b\x32\x1f.windlass.v1.Labels.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"1\n\x06\x43hunks\x12\'\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x17.windlass.v1.TaskChunks\"g\n\nTaskChunks\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\r\n\x05\x66irst\x18\x03 \x01(\x04\x12(\n\x06\x63hunks\x18\x04 \x03(\x0b\x32\x18.windlass.v1.StreamChunk\"<\n\tChunksAck\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0c\n\x04next\x18\x02 \x01(\x04\x12\x0f\n\x07refused\x18\x03 \x01(\x08\"\n\n\x08\x44raining\"+\n\x06\x43\x61ncel\x12\x11\n\tlease_ids\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t*G\n\x05\x43rash\x12\x15\n\x11\x43RASH_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43RASH_ALONE\x10\x01\x12\x16\n\x12\x43RASH_AMONG_OTHERS\x10\x02*\xa6\x01\n\rReportOutcome\x12\x1e\n\x1aREPORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPORT_OUTCOME_RECORDED\x10\x01\x12\x1c\n\x18REPORT_OUTCOME_DUPLICATE\x10\x02\x12\x1d\n\x19REPORT_OUTCOME_LEASE_LOST\x10\x03\x12\x1b\n\x17REPORT_OUTCOME_REJECTED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,10 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELLO_SLOTPOOLSENTRY']._serialized_options = b'8\001'
   _globals['_LABELS_LABELSENTRY']._loaded_options = None
   _globals['_LABELS_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_CRASH']._serialized_start=2287
-  _globals['_CRASH']._serialized_end=2358
-  _globals['_REPORTOUTCOME']._serialized_start=2361
-  _globals['_REPORTOUTCOME']._serialized_end=2527
+  _globals['_CRASH']._serialized_start=2545
+  _globals['_CRASH']._serialized_end=2616
+  _globals['_REPORTOUTCOME']._serialized_start=2619
+  _globals['_REPORTOUTCOME']._serialized_end=2785
   _globals['_HELLO']._serialized_start=95
   _globals['_HELLO']._serialized_end=487
   _globals['_HELLO_LABELSENTRY']._serialized_start=392
@@ -66,29 +66,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAILED']._serialized_start=1462
   _globals['_FAILED']._serialized_end=1596
   _globals['_ACKS']._serialized_start=1598
-  _globals['_ACKS']._serialized_end=1636
-  _globals['_ACK']._serialized_start=1638
-  _globals['_ACK']._serialized_end=1706
-  _globals['_HEARTBEAT']._serialized_start=1708
-  _globals['_HEARTBEAT']._serialized_end=1756
-  _globals['_HEARTBEATANSWER']._serialized_start=1758
-  _globals['_HEARTBEATANSWER']._serialized_end=1817
-  _globals['_LOGS']._serialized_start=1819
-  _globals['_LOGS']._serialized_end=1861
-  _globals['_TASKLOG']._serialized_start=1863
-  _globals['_TASKLOG']._serialized_end=1943
-  _globals['_PROGRESSES']._serialized_start=1945
-  _globals['_PROGRESSES']._serialized_end=2004
-  _globals['_TASKPROGRESS']._serialized_start=2006
-  _globals['_TASKPROGRESS']._serialized_end=2095
-  _globals['_LABELS']._serialized_start=2097
-  _globals['_LABELS']._serialized_end=2201
+  _globals['_ACKS']._serialized_end=1676
+  _globals['_ACK']._serialized_start=1678
+  _globals['_ACK']._serialized_end=1746
+  _globals['_HEARTBEAT']._serialized_start=1748
+  _globals['_HEARTBEAT']._serialized_end=1796
+  _globals['_HEARTBEATANSWER']._serialized_start=1798
+  _globals['_HEARTBEATANSWER']._serialized_end=1857
+  _globals['_LOGS']._serialized_start=1859
+  _globals['_LOGS']._serialized_end=1901
+  _globals['_TASKLOG']._serialized_start=1903
+  _globals['_TASKLOG']._serialized_end=1983
+  _globals['_PROGRESSES']._serialized_start=1985
+  _globals['_PROGRESSES']._serialized_end=2044
+  _globals['_TASKPROGRESS']._serialized_start=2046
+  _globals['_TASKPROGRESS']._serialized_end=2135
+  _globals['_LABELS']._serialized_start=2137
+  _globals['_LABELS']._serialized_end=2241
   _globals['_LABELS_LABELSENTRY']._serialized_start=392
   _globals['_LABELS_LABELSENTRY']._serialized_end=437
-  _globals['_DRAINING']._serialized_start=2203
-  _globals['_DRAINING']._serialized_end=2213
-  _globals['_CANCEL']._serialized_start=2215
-  _globals['_CANCEL']._serialized_end=2258
-  _globals['_GOODBYE']._serialized_start=2260
-  _globals['_GOODBYE']._serialized_end=2285
+  _globals['_CHUNKS']._serialized_start=2243
+  _globals['_CHUNKS']._serialized_end=2292
+  _globals['_TASKCHUNKS']._serialized_start=2294
+  _globals['_TASKCHUNKS']._serialized_end=2397
+  _globals['_CHUNKSACK']._serialized_start=2399
+  _globals['_CHUNKSACK']._serialized_end=2459
+  _globals['_DRAINING']._serialized_start=2461
+  _globals['_DRAINING']._serialized_end=2471
+  _globals['_CANCEL']._serialized_start=2473
+  _globals['_CANCEL']._serialized_end=2516
+  _globals['_GOODBYE']._serialized_start=2518
+  _globals['_GOODBYE']._serialized_end=2543
 # @@protoc_insertion_point(module_scope)

@@ -525,23 +525,29 @@ Global___Failed: _TypeAlias = Failed  # noqa: Y015
 
 @_typing.final
 class Acks(_message.Message):
-    """Answers the completed and failed of a Report: forget them now."""
+    """Answers the completed and failed of a Report, and Chunks: forget them now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ACKS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def acks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ack]:
-        """One for each."""
+        """One for each outcome."""
+
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChunksAck]:
+        """One for each attempt whose chunks have come, or for several messages of them."""
 
     def __init__(
         self,
         *,
         acks: _abc.Iterable[Global___Ack] | None = ...,
+        chunks: _abc.Iterable[Global___ChunksAck] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "chunks", b"chunks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -784,6 +790,100 @@ class Labels(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Labels: _TypeAlias = Labels  # noqa: Y015
+
+@_typing.final
+class Chunks(_message.Message):
+    """What tasks put into their runs' streams. Acknowledged, and sent again after a reconnect until then;
+    always before the outcome of their attempt.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskChunks]:
+        """In the order in which it was put; at most 10,000 chunks in all."""
+
+    def __init__(
+        self,
+        *,
+        chunks: _abc.Iterable[Global___TaskChunks] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Chunks: _TypeAlias = Chunks  # noqa: Y015
+
+@_typing.final
+class TaskChunks(_message.Message):
+    """Chunks of one attempt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    lease_id: _builtins.str
+    """The attempt's lease; chunks of a lease that is not this worker's are dropped."""
+    first: _builtins.int
+    """The number of the first of them: an attempt's chunks are counted from 0, and none is kept twice."""
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.StreamChunk]:
+        """The chunks."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        lease_id: _builtins.str = ...,
+        first: _builtins.int = ...,
+        chunks: _abc.Iterable[_run_pb2.StreamChunk] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "first", b"first", "lease_id", b"lease_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskChunks: _TypeAlias = TaskChunks  # noqa: Y015
+
+@_typing.final
+class ChunksAck(_message.Message):
+    """What became of an attempt's chunks: forget those now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    """The lease."""
+    next: _builtins.int
+    """The chunks before this number are settled: stored, or dropped where the lease is not this worker's."""
+    refused: _builtins.bool
+    """Those from an earlier one on were not stored, as the store is full, and none of the attempt's will be
+    from now on: tell the task.
+    """
+    def __init__(
+        self,
+        *,
+        lease_id: _builtins.str = ...,
+        next: _builtins.int = ...,
+        refused: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id", "next", b"next", "refused", b"refused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChunksAck: _TypeAlias = ChunksAck  # noqa: Y015
 
 @_typing.final
 class Draining(_message.Message):

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from windlass.v1 import dispatch_pb2 as windlass_dot_v1_dot_dispatch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"windlass/v1/dispatch_service.proto\x12\x0bwindlass.v1\x1a\x1awindlass/v1/dispatch.proto\"\xbe\x02\n\x0e\x43onnectRequest\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.windlass.v1.HelloH\x00\x12%\n\x06report\x18\x02 \x01(\x0b\x32\x13.windlass.v1.ReportH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.windlass.v1.HeartbeatH\x00\x12!\n\x04logs\x18\x04 \x01(\x0b\x32\x11.windlass.v1.LogsH\x00\x12)\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x15.windlass.v1.DrainingH\x00\x12-\n\nprogresses\x18\x06 \x01(\x0b\x32\x17.windlass.v1.ProgressesH\x00\x12%\n\x06labels\x18\x07 \x01(\x0b\x32\x13.windlass.v1.LabelsH\x00\x42\t\n\x07messageJ\x04\x08\n\x10\x14\"\xa9\x02\n\x0f\x43onnectResponse\x12\'\n\x07welcome\x18\x01 \x01(\x0b\x32\x14.windlass.v1.WelcomeH\x00\x12/\n\x0b\x61ssignments\x18\x02 \x01(\x0b\x32\x18.windlass.v1.AssignmentsH\x00\x12!\n\x04\x61\x63ks\x18\x03 \x01(\x0b\x32\x11.windlass.v1.AcksH\x00\x12\x38\n\x10heartbeat_answer\x18\x04 \x01(\x0b\x32\x1c.windlass.v1.HeartbeatAnswerH\x00\x12%\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x13.windlass.v1.CancelH\x00\x12\'\n\x07goodbye\x18\x06 \x01(\x0b\x32\x14.windlass.v1.GoodbyeH\x00\x42\t\n\x07messageJ\x04\x08\n\x10\x14\x32[\n\x0f\x44ispatchService\x12H\n\x07\x43onnect\x12\x1b.windlass.v1.ConnectRequest\x1a\x1c.windlass.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"windlass/v1/dispatch_service.proto\x12\x0bwindlass.v1\x1a\x1awindlass/v1/dispatch.proto\"\xe5\x02\n\x0e\x43onnectRequest\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.windlass.v1.HelloH\x00\x12%\n\x06report\x18\x02 \x01(\x0b\x32\x13.windlass.v1.ReportH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.windlass.v1.HeartbeatH\x00\x12!\n\x04logs\x18\x04 \x01(\x0b\x32\x11.windlass.v1.LogsH\x00\x12)\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x15.windlass.v1.DrainingH\x00\x12-\n\nprogresses\x18\x06 \x01(\x0b\x32\x17.windlass.v1.ProgressesH\x00\x12%\n\x06labels\x18\x07 \x01(\x0b\x32\x13.windlass.v1.LabelsH\x00\x12%\n\x06\x63hunks\x18\x08 \x01(\x0b\x32\x13.windlass.v1.ChunksH\x00\x42\t\n\x07messageJ\x04\x08\n\x10\x14\"\xa9\x02\n\x0f\x43onnectResponse\x12\'\n\x07welcome\x18\x01 \x01(\x0b\x32\x14.windlass.v1.WelcomeH\x00\x12/\n\x0b\x61ssignments\x18\x02 \x01(\x0b\x32\x18.windlass.v1.AssignmentsH\x00\x12!\n\x04\x61\x63ks\x18\x03 \x01(\x0b\x32\x11.windlass.v1.AcksH\x00\x12\x38\n\x10heartbeat_answer\x18\x04 \x01(\x0b\x32\x1c.windlass.v1.HeartbeatAnswerH\x00\x12%\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x13.windlass.v1.CancelH\x00\x12\'\n\x07goodbye\x18\x06 \x01(\x0b\x32\x14.windlass.v1.GoodbyeH\x00\x42\t\n\x07messageJ\x04\x08\n\x10\x14\x32[\n\x0f\x44ispatchService\x12H\n\x07\x43onnect\x12\x1b.windlass.v1.ConnectRequest\x1a\x1c.windlass.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'windlass.v1.dispatch_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONNECTREQUEST']._serialized_start=80
-  _globals['_CONNECTREQUEST']._serialized_end=398
-  _globals['_CONNECTRESPONSE']._serialized_start=401
-  _globals['_CONNECTRESPONSE']._serialized_end=698
-  _globals['_DISPATCHSERVICE']._serialized_start=700
-  _globals['_DISPATCHSERVICE']._serialized_end=791
+  _globals['_CONNECTREQUEST']._serialized_end=437
+  _globals['_CONNECTRESPONSE']._serialized_start=440
+  _globals['_CONNECTRESPONSE']._serialized_end=737
+  _globals['_DISPATCHSERVICE']._serialized_start=739
+  _globals['_DISPATCHSERVICE']._serialized_end=830
 # @@protoc_insertion_point(module_scope)

@@ -43,6 +43,7 @@ class ConnectRequest(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     PROGRESSES_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> _dispatch_pb2.Hello:
         """First on every stream, and only there."""
@@ -71,6 +72,10 @@ class ConnectRequest(_message.Message):
     def labels(self) -> _dispatch_pb2.Labels:
         """These are my labels from here on."""
 
+    @_builtins.property
+    def chunks(self) -> _dispatch_pb2.Chunks:
+        """What tasks put into their runs' streams."""
+
     def __init__(
         self,
         *,
@@ -81,12 +86,13 @@ class ConnectRequest(_message.Message):
         draining: _dispatch_pb2.Draining | None = ...,
         progresses: _dispatch_pb2.Progresses | None = ...,
         labels: _dispatch_pb2.Labels | None = ...,
+        chunks: _dispatch_pb2.Chunks | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "heartbeat", b"heartbeat", "hello", b"hello", "labels", b"labels", "logs", b"logs", "message", b"message", "progresses", b"progresses", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "draining", b"draining", "heartbeat", b"heartbeat", "hello", b"hello", "labels", b"labels", "logs", b"logs", "message", b"message", "progresses", b"progresses", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "heartbeat", b"heartbeat", "hello", b"hello", "labels", b"labels", "logs", b"logs", "message", b"message", "progresses", b"progresses", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "draining", b"draining", "heartbeat", b"heartbeat", "hello", b"hello", "labels", b"labels", "logs", b"logs", "message", b"message", "progresses", b"progresses", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "report", "heartbeat", "logs", "draining", "progresses", "labels"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "report", "heartbeat", "logs", "draining", "progresses", "labels", "chunks"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -114,7 +120,7 @@ class ConnectResponse(_message.Message):
 
     @_builtins.property
     def acks(self) -> _dispatch_pb2.Acks:
-        """Answers Report."""
+        """Answers Report and Chunks."""
 
     @_builtins.property
     def heartbeat_answer(self) -> _dispatch_pb2.HeartbeatAnswer:

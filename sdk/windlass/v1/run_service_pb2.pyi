@@ -832,6 +832,70 @@ class TailLogsResponse(_message.Message):
 Global___TailLogsResponse: _TypeAlias = TailLogsResponse  # noqa: Y015
 
 @_typing.final
+class SubscribeToStreamRequest(_message.Message):
+    """Which stream to subscribe to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    offset: _builtins.int
+    """The first chunk wanted, counted from 0 at the run's start."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset", b"offset", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscribeToStreamRequest: _TypeAlias = SubscribeToStreamRequest  # noqa: Y015
+
+@_typing.final
+class SubscribeToStreamResponse(_message.Message):
+    """Chunks of a stream, as they come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    FIRST_OFFSET_FIELD_NUMBER: _builtins.int
+    NEXT_OFFSET_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    first_offset: _builtins.int
+    """The offset of the first of them: larger than the offset asked for, or than the former next_offset,
+    where chunks were dropped before they could be sent. A run keeps its last 1,000 chunks and 1 MiB of them.
+    """
+    next_offset: _builtins.int
+    """The offset after the last chunk."""
+    ended: _run_pb2.RunStatus.ValueType
+    """How the run ended: set in the last message, and in no other."""
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.StreamChunk]:
+        """In the order in which they were put. None where only the end is told."""
+
+    def __init__(
+        self,
+        *,
+        chunks: _abc.Iterable[_run_pb2.StreamChunk] | None = ...,
+        first_offset: _builtins.int = ...,
+        next_offset: _builtins.int = ...,
+        ended: _run_pb2.RunStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "ended", b"ended", "first_offset", b"first_offset", "next_offset", b"next_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscribeToStreamResponse: _TypeAlias = SubscribeToStreamResponse  # noqa: Y015
+
+@_typing.final
 class WatchRunsRequest(_message.Message):
     """Which runs to watch."""
 

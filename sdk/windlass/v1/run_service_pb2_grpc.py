@@ -80,6 +80,11 @@ class RunServiceStub:
                 request_serializer=windlass_dot_v1_dot_run__service__pb2.TailLogsRequest.SerializeToString,
                 response_deserializer=windlass_dot_v1_dot_run__service__pb2.TailLogsResponse.FromString,
                 _registered_method=True)
+        self.SubscribeToStream = channel.unary_stream(
+                '/windlass.v1.RunService/SubscribeToStream',
+                request_serializer=windlass_dot_v1_dot_run__service__pb2.SubscribeToStreamRequest.SerializeToString,
+                response_deserializer=windlass_dot_v1_dot_run__service__pb2.SubscribeToStreamResponse.FromString,
+                _registered_method=True)
         self.WatchRuns = channel.unary_stream(
                 '/windlass.v1.RunService/WatchRuns',
                 request_serializer=windlass_dot_v1_dot_run__service__pb2.WatchRunsRequest.SerializeToString,
@@ -128,7 +133,7 @@ class RunServiceServicer:
 
     def ReplayRuns(self, request, context):
         """Puts runs that have ended back into their queues, under their own ids, as they were submitted;
-        their failures and log lines stay. Without the time that the submit gave them to start in.
+        their failures, log lines and streams stay. Without the time that the submit gave them to start in.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +163,14 @@ class RunServiceServicer:
     def TailLogs(self, request, context):
         """The same lines from an offset on, and each further one as it is stored; ends once the run has
         ended and all of its lines have been sent. A caller that was cut off goes on at next_offset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubscribeToStream(self, request, context):
+        """What a run's tasks put into its stream, from an offset on, and each further chunk as it is stored; ends
+        once the run has ended and all of it has been sent. A caller that was cut off goes on at next_offset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,6 +238,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.TailLogs,
                     request_deserializer=windlass_dot_v1_dot_run__service__pb2.TailLogsRequest.FromString,
                     response_serializer=windlass_dot_v1_dot_run__service__pb2.TailLogsResponse.SerializeToString,
+            ),
+            'SubscribeToStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeToStream,
+                    request_deserializer=windlass_dot_v1_dot_run__service__pb2.SubscribeToStreamRequest.FromString,
+                    response_serializer=windlass_dot_v1_dot_run__service__pb2.SubscribeToStreamResponse.SerializeToString,
             ),
             'WatchRuns': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchRuns,
@@ -481,6 +499,33 @@ class RunService:
             '/windlass.v1.RunService/TailLogs',
             windlass_dot_v1_dot_run__service__pb2.TailLogsRequest.SerializeToString,
             windlass_dot_v1_dot_run__service__pb2.TailLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeToStream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/windlass.v1.RunService/SubscribeToStream',
+            windlass_dot_v1_dot_run__service__pb2.SubscribeToStreamRequest.SerializeToString,
+            windlass_dot_v1_dot_run__service__pb2.SubscribeToStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

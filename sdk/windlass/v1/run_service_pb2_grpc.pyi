@@ -49,7 +49,7 @@ class RunServiceStub:
     """
     ReplayRuns: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ReplayRunsRequest, _run_service_pb2.ReplayRunsResponse]
     """Puts runs that have ended back into their queues, under their own ids, as they were submitted;
-    their failures and log lines stay. Without the time that the submit gave them to start in.
+    their failures, log lines and streams stay. Without the time that the submit gave them to start in.
     """
     DeleteRuns: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunsRequest, _run_service_pb2.DeleteRunsResponse]
     """Deletes runs of the dead letter, before their retention does."""
@@ -60,6 +60,10 @@ class RunServiceStub:
     TailLogs: _grpc.UnaryStreamMultiCallable[_run_service_pb2.TailLogsRequest, _run_service_pb2.TailLogsResponse]
     """The same lines from an offset on, and each further one as it is stored; ends once the run has
     ended and all of its lines have been sent. A caller that was cut off goes on at next_offset.
+    """
+    SubscribeToStream: _grpc.UnaryStreamMultiCallable[_run_service_pb2.SubscribeToStreamRequest, _run_service_pb2.SubscribeToStreamResponse]
+    """What a run's tasks put into its stream, from an offset on, and each further chunk as it is stored; ends
+    once the run has ended and all of it has been sent. A caller that was cut off goes on at next_offset.
     """
     WatchRuns: _grpc.UnaryStreamMultiCallable[_run_service_pb2.WatchRunsRequest, _run_service_pb2.WatchRunsResponse]
     """How runs stand: all of them at first, then each again as it starts, is put back or ends; ends
@@ -87,7 +91,7 @@ class RunServiceAsyncStub(RunServiceStub):
     """
     ReplayRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ReplayRunsRequest, _run_service_pb2.ReplayRunsResponse]  # type: ignore[assignment]
     """Puts runs that have ended back into their queues, under their own ids, as they were submitted;
-    their failures and log lines stay. Without the time that the submit gave them to start in.
+    their failures, log lines and streams stay. Without the time that the submit gave them to start in.
     """
     DeleteRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunsRequest, _run_service_pb2.DeleteRunsResponse]  # type: ignore[assignment]
     """Deletes runs of the dead letter, before their retention does."""
@@ -98,6 +102,10 @@ class RunServiceAsyncStub(RunServiceStub):
     TailLogs: _aio.UnaryStreamMultiCallable[_run_service_pb2.TailLogsRequest, _run_service_pb2.TailLogsResponse]  # type: ignore[assignment]
     """The same lines from an offset on, and each further one as it is stored; ends once the run has
     ended and all of its lines have been sent. A caller that was cut off goes on at next_offset.
+    """
+    SubscribeToStream: _aio.UnaryStreamMultiCallable[_run_service_pb2.SubscribeToStreamRequest, _run_service_pb2.SubscribeToStreamResponse]  # type: ignore[assignment]
+    """What a run's tasks put into its stream, from an offset on, and each further chunk as it is stored; ends
+    once the run has ended and all of it has been sent. A caller that was cut off goes on at next_offset.
     """
     WatchRuns: _aio.UnaryStreamMultiCallable[_run_service_pb2.WatchRunsRequest, _run_service_pb2.WatchRunsResponse]  # type: ignore[assignment]
     """How runs stand: all of them at first, then each again as it starts, is put back or ends; ends
@@ -152,7 +160,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ReplayRunsResponse, _abc.Awaitable[_run_service_pb2.ReplayRunsResponse]]:
         """Puts runs that have ended back into their queues, under their own ids, as they were submitted;
-        their failures and log lines stay. Without the time that the submit gave them to start in.
+        their failures, log lines and streams stay. Without the time that the submit gave them to start in.
         """
 
     @_abc_1.abstractmethod
@@ -187,6 +195,16 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.TailLogsResponse], _abc.AsyncIterator[_run_service_pb2.TailLogsResponse]]:
         """The same lines from an offset on, and each further one as it is stored; ends once the run has
         ended and all of its lines have been sent. A caller that was cut off goes on at next_offset.
+        """
+
+    @_abc_1.abstractmethod
+    def SubscribeToStream(
+        self,
+        request: _run_service_pb2.SubscribeToStreamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_run_service_pb2.SubscribeToStreamResponse], _abc.AsyncIterator[_run_service_pb2.SubscribeToStreamResponse]]:
+        """What a run's tasks put into its stream, from an offset on, and each further chunk as it is stored; ends
+        once the run has ended and all of it has been sent. A caller that was cut off goes on at next_offset.
         """
 
     @_abc_1.abstractmethod

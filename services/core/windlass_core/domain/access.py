@@ -47,6 +47,7 @@ NEEDED: Final[Mapping[str, frozenset[Scope]]] = {
     "/windlass.v1.RunService/WaitResult": _READ,
     "/windlass.v1.RunService/ListLogs": _READ,
     "/windlass.v1.RunService/TailLogs": _READ,
+    "/windlass.v1.RunService/SubscribeToStream": _READ,
     "/windlass.v1.RunService/WatchRuns": _READ,
     # And each message by itself, as below.
     "/windlass.v1.RunService/Session": _SUBMIT | _READ | _WORK,
