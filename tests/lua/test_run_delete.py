@@ -16,14 +16,15 @@ async def _delete(world: World, *runs: str) -> list[str]:
 
 
 async def test_all_that_belongs_to_a_failed_run_goes(world: World) -> None:
-    """Its hash, failures, log, children and places in the lists; retention finds nothing more of it."""
+    """Its hash, failures, log, stream, children and places in the lists; retention finds nothing more of it."""
     (run,) = await world.running()
     await world.submit(2, parent=run, task="other", delay_ms=60_000)
     await world.shard.runs.log([(run, await world.lease(run), [b"line"])])
+    await world.shard.runs.put_chunks([(run, await world.lease(run), [b"chunk"], 0)])
     await world.fail(run, "dead")
     assert await _delete(world, run) == ["deleted"]
     s = await world.look()
-    assert not {"failures", "log", "children", "failed_by_time"} & set(s.families)
+    assert not {"failures", "log", "stream", "children", "failed_by_time"} & set(s.families)
     assert run not in s.phases()
     assert run not in s.zset(f"ix:{NAMESPACE}")
     assert await world.shard.runs.expire(-1, 10) == (0, False)

@@ -24,17 +24,18 @@ async def test_what_ended_just_now_is_kept(world: World) -> None:
 
 
 async def test_all_that_belongs_to_a_run_goes_with_it(world: World) -> None:
-    """Failures, log, children, and its places in the lists."""
+    """Failures, log, stream, children, and its places in the lists."""
     (run,) = await world.running(api="a1")
     await world.submit(2, parent=run, task="other", delay_ms=60_000)
     await world.fail(run)
     await world.match()
     await world.shard.runs.log([(run, await world.lease(run), [b"line"])])
+    await world.shard.runs.put_chunks([(run, await world.lease(run), [b"chunk"], 0)])
     await world.fail(run, "dead")
     assert await world.shard.runs.expire(-1, 100) == (1, False)
     assert await world.shard.runs.get(NAMESPACE, [run]) == [None]
     s = await world.look()
-    assert not {"failures", "log", "children", "failed_by_time", "done"} & set(s.families)
+    assert not {"failures", "log", "stream", "children", "failed_by_time", "done"} & set(s.families)
 
 
 async def test_a_parent_that_goes_on_forgets_its_expired_children(world: World) -> None:

@@ -90,7 +90,13 @@ def _runs(s: Snapshot) -> Iterator[str]:
     ended = {run for run, ends in done.items() if int(s.hash(f"r:{run}").get("d", 0)) in ends}
     for (run,) in s.keys_of("run").values():
         yield from _run(s, run, ended)
-    owned = {**s.keys_of("failures"), **s.keys_of("waiters"), **s.keys_of("children"), **s.keys_of("log")}
+    owned = {
+        **s.keys_of("failures"),
+        **s.keys_of("waiters"),
+        **s.keys_of("children"),
+        **s.keys_of("log"),
+        **s.keys_of("stream"),
+    }
     owned |= s.keys_of("followers")
     for key, (run,) in owned.items():
         if f"r:{run}" not in s.values:

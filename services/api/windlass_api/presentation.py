@@ -1,5 +1,7 @@
 """Owns how what the store keeps is shown: one place per message."""
 
+from typing import Any
+
 from windlass.v1 import run_pb2, schedule_pb2, worker_pb2, workflow_pb2
 from windlass_core.domain.cron import next_tick
 from windlass_core.domain.errors import InvalidField
@@ -125,3 +127,24 @@ def _next_tick(spec: schedule_pb2.CronSpec, after_ms: int) -> int:
         return next_tick(spec.schedule.expression, spec.schedule.timezone, after_ms)
     except InvalidField:
         return 0  # a zone that this machine has not: last_error tells of it
+
+
+def to_log_line(entry: list[Any]) -> run_pb2.LogLine:
+    """A line of a run's log."""
+    at, level, text, attempt, trace, span = entry
+    return run_pb2.LogLine(
+        logged_at_ms=at,
+        level=level.decode(),
+        message=text.decode(),
+        attempt=attempt,
+        trace_id=trace.decode(),
+        span_id=span.decode(),
+    )
+
+
+def to_chunk(entry: list[Any]) -> run_pb2.StreamChunk:
+    """A chunk of a run's stream."""
+    is_text, data, attempt = entry
+    if is_text:
+        return run_pb2.StreamChunk(text=data.decode(), attempt=attempt)
+    return run_pb2.StreamChunk(binary=data, attempt=attempt)

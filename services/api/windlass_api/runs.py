@@ -1,4 +1,4 @@
-"""Owns the run service's unary calls, and opens sessions."""
+"""Owns the run service's calls, and opens sessions."""
 
 import random
 from collections.abc import AsyncGenerator
@@ -12,15 +12,16 @@ from windlass.v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
 from windlass_api.bulk import ENDED, LIVE, act_on, check_run_ids
 from windlass_api.following import Following
 from windlass_api.listing import list_runs
-from windlass_api.logs import read_page, tail
-from windlass_api.presentation import to_run
+from windlass_api.presentation import to_chunk, to_log_line, to_run
 from windlass_api.session import Bounds, ClientSession, Context
 from windlass_api.submits import Submits
+from windlass_api.tailing import Kind
 from windlass_api.waiting import Waiting
 from windlass_api.watching import watch
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.access import CANCEL_BY_FILTER
 from windlass_core.domain.errors import EngineError, InvalidField, TooMany, UnknownRun
+from windlass_core.domain.limits import MAX_CHUNKS_PER_RUN, MAX_LOG_LINES_PER_RUN
 from windlass_core.domain.names import check_run_id
 from windlass_core.domain.phase import Phase
 from windlass_core.failure import failure_message
@@ -76,6 +77,8 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         connection_age_s: float,
     ) -> None:
         self._runs = runs
+        self._logs = Kind(runs.log_lines, to_log_line, MAX_LOG_LINES_PER_RUN)
+        self._chunks = Kind(runs.chunks, to_chunk, MAX_CHUNKS_PER_RUN)
         self._submits = submits
         self._waiting = waiting
         self._following = following
@@ -209,9 +212,9 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
     ) -> run_service_pb2.ListLogsResponse:
         """See run_service.proto."""
         run_id = check_run_id(request.run_id, "run_id")
-        page = await read_page(self._runs, caller().namespace, run_id, request.offset, request.limit)
+        page = await self._logs.page(caller().namespace, run_id, request.offset, request.limit)
         return run_service_pb2.ListLogsResponse(
-            lines=page.lines, first_offset=page.first_offset, next_offset=page.next_offset
+            lines=page.entries, first_offset=page.first_offset, next_offset=page.next_offset
         )
 
     @override
@@ -223,8 +226,30 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         run_id = check_run_id(request.run_id, "run_id")
         with self._places.one():
             async with self._following.follow(caller().namespace, [run_id]) as follower:
-                async for response in tail(self._runs, follower, run_id, request.offset):
-                    yield response
+                async for page in self._logs.tail(self._runs, follower, run_id, request.offset):
+                    yield run_service_pb2.TailLogsResponse(
+                        lines=page.entries,
+                        first_offset=page.first_offset,
+                        next_offset=page.next_offset,
+                        ended=page.ended,
+                    )
+
+    @override
+    @streaming
+    async def SubscribeToStream(
+        self, request: run_service_pb2.SubscribeToStreamRequest, context: Any
+    ) -> AsyncGenerator[run_service_pb2.SubscribeToStreamResponse, None]:
+        """See run_service.proto."""
+        run_id = check_run_id(request.run_id, "run_id")
+        with self._places.one():
+            async with self._following.follow(caller().namespace, [run_id]) as follower:
+                async for page in self._chunks.tail(self._runs, follower, run_id, request.offset):
+                    yield run_service_pb2.SubscribeToStreamResponse(
+                        chunks=page.entries,
+                        first_offset=page.first_offset,
+                        next_offset=page.next_offset,
+                        ended=page.ended,
+                    )
 
     @override
     @streaming

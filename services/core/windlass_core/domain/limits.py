@@ -32,6 +32,9 @@ MAX_LOG_LINES_PER_RUN = 1_000
 MAX_LOG_BYTES_PER_RUN = 1024 * 1024
 MAX_LOG_MESSAGE_BYTES = 16 * 1024
 MAX_PROGRESS_MESSAGE = 1_000
+MAX_CHUNKS_PER_RUN = 1_000
+MAX_STREAM_BYTES_PER_RUN = 1024 * 1024
+MAX_CHUNK_BYTES = 64 * 1024
 
 # Crashes that a run survives when it was alone on the worker that died, and losses when it was not.
 MAX_CRASHES = 3

@@ -33,6 +33,7 @@ FAMILIES = (
     Family("followers", "fw:{run}", "set", "apis whose clients follow it", "while any, at most with the run"),
     Family("children", "k:{run}", "set", "runs that it spawned", "with the run"),
     Family("log", "log:{run}", "list", "its log lines, msgpack", "with the run"),
+    Family("stream", "str:{run}", "list", "chunks of its stream, msgpack", "with the run"),
     Family("runs_by_time", "ix:{ns}", "zset", "run → accepted, ms", "runs' retention"),
     Family("failed_by_time", "fx:{ns}", "zset", "failed run → ended, ms", "runs' retention"),
     Family("scheduled", "sx:{ns}", "zset", "scheduled run that is still to come → its time, ms", "until its time"),
@@ -129,6 +130,9 @@ RUN_FIELDS = {
     "is": "set where the next attempt is to be alone in its process",
     "ll": "log lines ever written",
     "lb": "bytes of the log lines that are kept",
+    "sl": "chunks of its stream ever written",
+    "sb": "bytes of the chunks that are kept",
+    "sn": "lease of the last attempt that wrote chunks, and how many it has, msgpack",
     "tp": "traceparent, where the trace is recorded",
 }
 
@@ -247,6 +251,8 @@ def to_lua() -> str:
     lines.append(f"PHASE.TERMINAL = {{ {terminal} }}")
     lines.append(f"LIMIT.LOG_LINES = {limits.MAX_LOG_LINES_PER_RUN}")
     lines.append(f"LIMIT.LOG_BYTES = {limits.MAX_LOG_BYTES_PER_RUN}")
+    lines.append(f"LIMIT.CHUNKS = {limits.MAX_CHUNKS_PER_RUN}")
+    lines.append(f"LIMIT.STREAM_BYTES = {limits.MAX_STREAM_BYTES_PER_RUN}")
     lines.append(f"LIMIT.FAILURES = {limits.MAX_FAILURES_PER_RUN}")
     lines.append(f"LIMIT.CRASHES = {limits.MAX_CRASHES}")
     lines.append(f"LIMIT.LOSSES = {limits.MAX_LOSSES}")

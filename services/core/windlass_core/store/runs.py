@@ -56,6 +56,9 @@ Completed: TypeAlias = tuple[str, str, bytes] | tuple[str, str, bytes, Budget]
 #: Run, lease, verdict, delay ms, Failure; the retry budget of a workflow that has one.
 Failed: TypeAlias = tuple[str, str, FailureVerdict, int, bytes] | tuple[str, str, FailureVerdict, int, bytes, Budget]
 
+#: Of a run's log or stream: the offset of the first entry, and the entries.
+Entries: TypeAlias = tuple[int, list[list[Any]]]
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFailure:
@@ -162,7 +165,7 @@ def to_failure(entry: list[Any]) -> StoredFailure:
 
 
 class Runs:
-    """The runs of one shard. Every method raises StoreUnavailable; what adds to them, and `log`, StoreFull too."""
+    """The runs of one shard. Every method raises StoreUnavailable; what adds to them, or keeps words, StoreFull too."""
 
     def __init__(self, reader: Reader, scripts: Scripts, keys: Keys) -> None:
         self._reader = reader
@@ -231,8 +234,17 @@ class Runs:
 
     async def log(self, lines: list[tuple[str, str, list[bytes]]]) -> int:
         """Keeps (run, lease, lines). Returns how many lines were kept."""
-        kept: int = await self._scripts.call("run_log", lines)
-        return kept
+        counted = [(run_id, lease, entries, False) for run_id, lease, entries in lines]
+        return sum(await self._scripts.call("run_append", ("log", counted)))
+
+    async def put_chunks(self, chunks: list[tuple[str, str, list[bytes], int]]) -> list[int | None]:
+        """Keeps (run, lease, chunks, number of the first), the attempt's counted from 0, none of them twice.
+
+        Returns for each the number up to which the attempt's chunks are kept; less than that of the first
+        where some before it are missing, None where the lease is not the run's: nothing was kept then.
+        """
+        kept = await self._scripts.call("run_append", ("stream", chunks))
+        return [None if taken is False else taken for taken in kept]
 
     async def progress(self, told: list[tuple[str, str, bytes]]) -> int:
         """Keeps (run, lease, serialized Progress), the last of each run. Returns how many were kept."""
@@ -296,15 +308,20 @@ class Runs:
         entries = await self._reader.many([("LINDEX", self._keys.of("failures", run=run_id), -1) for run_id in run_ids])
         return [to_failure(unpack(entry)) if entry else None for entry in entries]
 
-    async def log_lines(
-        self, namespace: str, run_id: str, offset: int, most: int
-    ) -> tuple[int, list[list[Any]]] | None:
+    async def log_lines(self, namespace: str, run_id: str, offset: int, most: int) -> Entries | None:
         """Lines from an offset on, which counts the dropped ones too; None: there is no such run.
 
         Returns the offset of the first, which is larger than `offset` where lines were dropped, and
         [ms, level, text, attempt, trace, span] of each.
         """
-        found = await self._scripts.call("run_log_read", (namespace, run_id, offset, most))
+        return await self._entries("log", namespace, run_id, offset, most)
+
+    async def chunks(self, namespace: str, run_id: str, offset: int, most: int) -> Entries | None:
+        """The same of a run's stream: [whether it is text, data, attempt] of each chunk."""
+        return await self._entries("stream", namespace, run_id, offset, most)
+
+    async def _entries(self, kind: str, namespace: str, run_id: str, offset: int, most: int) -> Entries | None:
+        found = await self._scripts.call("run_entries", (kind, namespace, run_id, offset, most))
         return (found[0], [unpack(entry) for entry in found[1]]) if found else None
 
     async def newest_first(

@@ -7,6 +7,7 @@ function K.waiters(run) return P .. 'wt:' .. run end
 function K.followers(run) return P .. 'fw:' .. run end
 function K.children(run) return P .. 'k:' .. run end
 function K.log(run) return P .. 'log:' .. run end
+function K.stream(run) return P .. 'str:' .. run end
 function K.runs_by_time(ns) return P .. 'ix:' .. ns end
 function K.failed_by_time(ns) return P .. 'fx:' .. ns end
 function K.scheduled(ns) return P .. 'sx:' .. ns end
@@ -69,6 +70,8 @@ PHASE.CANCELLED = 'X'
 PHASE.TERMINAL = { C = true, F = true, X = true }
 LIMIT.LOG_LINES = 1000
 LIMIT.LOG_BYTES = 1048576
+LIMIT.CHUNKS = 1000
+LIMIT.STREAM_BYTES = 1048576
 LIMIT.FAILURES = 100
 LIMIT.CRASHES = 3
 LIMIT.LOSSES = 20

@@ -6,7 +6,8 @@ local function remove(run, flow, parent, key)
   call('ZREM', K.runs_by_time(namespace), run)
   call('ZREM', K.failed_by_time(namespace), run)
   -- Of many children the server frees the memory later.
-  call('UNLINK', K.run(run), K.failures(run), K.waiters(run), K.followers(run), K.children(run), K.log(run))
+  call('UNLINK', K.run(run), K.failures(run), K.waiters(run), K.followers(run), K.children(run), K.log(run),
+    K.stream(run))
   if parent then call('SREM', K.children(parent), run) end
   if key then free_key(run, key) end
   gather_kept(flow, -1)

@@ -5,7 +5,7 @@
 -- Returns: msgpack: for each 'replayed', 'already': a replay has made it ready and it has not started
 --            since, 'not_ended', 'not_failed', 'key_taken': its idempotency key, which counts until its
 --            end, is another run's by now, or 'unknown'
--- Invariants: a run that has not ended is not changed; failures and log lines stay; not allowed when
+-- Invariants: a run that has not ended is not changed; failures, log lines and streams stay; not allowed when
 --            memory is full.
 -- Cost:    O(log n) per run
 --!include keys

@@ -1,4 +1,4 @@
-"""run_log_read: lines of a run's log, by an offset that counts the dropped ones too."""
+"""run_entries: lines of a run's log or chunks of its stream, by an offset that counts the dropped ones too."""
 
 from __future__ import annotations
 
@@ -44,3 +44,11 @@ async def test_a_run_without_lines_and_an_unknown_one_differ(world: World) -> No
     assert await world.shard.runs.log_lines(NAMESPACE, run, 0, 10) == (0, [])
     assert await world.shard.runs.log_lines(NAMESPACE, unknown, 0, 10) is None
     assert await world.shard.runs.log_lines(NAMESPACE, stranger, 0, 10) is None
+
+
+async def test_the_stream_is_read_apart_from_the_log(world: World) -> None:
+    """Each with offsets of its own."""
+    run = await _logged(world, 3)
+    await world.shard.runs.put_chunks([(run, await world.lease(run), [pack((False, b"\x00\xff", 2))], 0)])
+    assert await world.shard.runs.chunks(NAMESPACE, run, 0, 10) == (0, [[False, b"\x00\xff", 2]])
+    assert await world.shard.runs.chunks(NAMESPACE, run, 1, 10) == (1, [])
