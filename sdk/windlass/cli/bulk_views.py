@@ -64,10 +64,10 @@ def delete_dead(chosen: Choice, *, as_json: bool) -> None:
     _tell(result, as_json=as_json)
 
 
-def list_dead(options: FilterOptions, *, as_json: bool) -> None:
+def list_dead(wanted: FilterOptions, limit: int, *, as_json: bool) -> None:
     """Print the dead letter, the latest failure first."""
     with Windlass() as app:
-        found = app.dead_letter.list(options.runs(), limit=options.limit)
+        found = app.dead_letter.list(wanted.runs(), limit=limit)
     if as_json:
         print_json([as_object(run) for run in found])
         return

@@ -1,11 +1,15 @@
 """Owns the names, options and help of `windlass runs ...`; what they do is imported when they run."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from windlass.cli.completion import queue_names, task_names
 from windlass.cli.completion import run_ids as complete_run_ids
+from windlass.cli.shared_options import with_options
+
+if TYPE_CHECKING:
+    from windlass.cli.run_filter import FilterOptions
 
 runs: Final = typer.Typer(help="Look at runs, follow, cancel and replay them.", no_args_is_help=True)
 dead_letter: Final = typer.Typer(help="Runs that ended FAILED: look, try again, delete.", no_args_is_help=True)
@@ -148,60 +152,51 @@ def watch_runs(
     raise typer.Exit(watch(read_ids(run_ids or [], wanted), wanted, timeout, as_json=as_json))
 
 
-@dead_letter.command("list")
-def list_dead(
+def choose_dead(
     *,
     workflow: Workflows = None,
     queue: Queues = None,
     error_type: ErrorTypes = None,
     since: FailedSince = "",
     metadata: Metadata = None,
+) -> "FilterOptions":
+    """Read what chooses in the dead letter."""
+    from windlass.cli.run_filter import FilterOptions
+
+    return FilterOptions.read(None, workflow, since, metadata, queues=queue, error_types=error_type)
+
+
+@dead_letter.command("list")
+@with_options(choose_dead)
+def list_dead(
+    *,
+    wanted: "FilterOptions",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List runs that ended FAILED, the latest failure first."""
     from windlass.cli.bulk_views import list_dead
-    from windlass.cli.run_filter import FilterOptions
 
-    options = FilterOptions.read(None, workflow, since, metadata, limit, queues=queue, error_types=error_type)
-    list_dead(options, as_json=as_json)
+    list_dead(wanted, limit, as_json=as_json)
 
 
 @dead_letter.command("retry")
+@with_options(choose_dead)
 def retry_dead(
-    run_ids: RunIds = None,
-    *,
-    workflow: Workflows = None,
-    queue: Queues = None,
-    error_type: ErrorTypes = None,
-    since: FailedSince = "",
-    metadata: Metadata = None,
-    everything: Everything = False,
-    as_json: AsJson = False,
+    run_ids: RunIds = None, *, wanted: "FilterOptions", everything: Everything = False, as_json: AsJson = False
 ) -> None:
     """Run them once more, under their own ids."""
     from windlass.cli.bulk_views import Choice, retry_dead
-    from windlass.cli.run_filter import FilterOptions
 
-    options = FilterOptions.read(None, workflow, since, metadata, queues=queue, error_types=error_type)
-    retry_dead(Choice.read(run_ids, options, everything=everything), as_json=as_json)
+    retry_dead(Choice.read(run_ids, wanted, everything=everything), as_json=as_json)
 
 
 @dead_letter.command("delete")
+@with_options(choose_dead)
 def delete_dead(
-    run_ids: RunIds = None,
-    *,
-    workflow: Workflows = None,
-    queue: Queues = None,
-    error_type: ErrorTypes = None,
-    since: FailedSince = "",
-    metadata: Metadata = None,
-    everything: Everything = False,
-    as_json: AsJson = False,
+    run_ids: RunIds = None, *, wanted: "FilterOptions", everything: Everything = False, as_json: AsJson = False
 ) -> None:
     """Delete them, with their input, errors and log lines."""
     from windlass.cli.bulk_views import Choice, delete_dead
-    from windlass.cli.run_filter import FilterOptions
 
-    options = FilterOptions.read(None, workflow, since, metadata, queues=queue, error_types=error_type)
-    delete_dead(Choice.read(run_ids, options, everything=everything), as_json=as_json)
+    delete_dead(Choice.read(run_ids, wanted, everything=everything), as_json=as_json)
