@@ -95,6 +95,13 @@ class Placement(RuleBasedStateMachine):
         labels, pools = ({"l": label} if label else {}), ({"gpu": gpu} if gpu else {})
         self._do(self._world.connect(worker, slots=slots, labels=labels, pools=pools, held=held))
 
+    @rule(worker=WORKERS, label=st.sampled_from(["", "a", "b"]))
+    def relabel(self, worker: str, label: str) -> None:
+        """Other labels, or the same, on a connection that still counts or no longer does."""
+        if worker in self._world.sessions:
+            there = f"w:{worker}" in self._do(self._world.look()).values
+            assert self._do(self._world.relabel(worker, {"l": label} if label else {})) == there
+
     @rule(worker=WORKERS, how=st.sampled_from(["gone", "draining"]))
     def leave(self, worker: str, how: str) -> None:
         """A stream's end, or a drain."""
@@ -147,6 +154,12 @@ class Placement(RuleBasedStateMachine):
                 self._do(self._world.complete(run))
             else:
                 self._do(self._world.fail(run, "retry" if how == "later" else how, LATER_MS if how == "later" else 0))
+
+    @rule(place=st.integers(0, 5))
+    def release_slots(self, place: int) -> None:
+        """An attempt goes on, and its slots are others'."""
+        if held := self._runs(*HELD):
+            assert self._do(self._world.release_slots(held[place % len(held)])) == 1
 
     @rule(place=st.integers(0, 9))
     def cancel(self, place: int) -> None:

@@ -55,6 +55,7 @@ GATES = st.sampled_from(
     ]
 )
 LIMIT = 3
+REPORTS = st.sampled_from(["accept", "refresh", "progress", "release slots", "complete"])
 VERDICTS = st.sampled_from(["retry", "retry", "release", "crash", "among", "dead"])
 
 
@@ -280,7 +281,7 @@ class Scripts(RuleBasedStateMachine):
                 self._fail(run, r.lease, verdict, later=False)
                 self.match()
 
-    @rule(run=runs, which=LEASES, report=st.sampled_from(["accept", "refresh", "progress", "complete"]) | VERDICTS)
+    @rule(run=runs, which=LEASES, report=REPORTS | VERDICTS)
     def report(self, run: str, which: str, report: Any) -> None:
         """Something is said of a run under a lease, which may not be good, or no longer."""
         if run in self._oracle.runs:
@@ -290,6 +291,8 @@ class Scripts(RuleBasedStateMachine):
             elif report == "refresh":
                 told = self._do(self._shard.runs.refresh([(run, lease, LATER_MS)]))
                 assert told == self._oracle.refresh(run, lease)
+            elif report == "release slots":
+                self._release_slots(run, lease)
             elif report == "progress":
                 heard = self._do(self._shard.runs.progress([(run, lease, b"half")]))
                 assert heard == self._oracle.progress(run, lease)
@@ -297,6 +300,17 @@ class Scripts(RuleBasedStateMachine):
                 self._complete(run, lease)
             else:
                 self._fail(run, lease, report, later=False)
+
+    @precondition(lambda self: self._held())
+    @rule(place=st.integers(0, 5))
+    def release_slots(self, place: int) -> None:
+        """An attempt goes on without its slots, which others can have."""
+        self._release_slots(*self._one_held(place))
+        self.match()
+
+    def _release_slots(self, run: str, lease: str) -> None:
+        self._world.slotless.add(lease)
+        assert self._do(self._shard.runs.release_slots([(run, lease)])) == self._oracle.release_slots(run, lease)
 
     def _accept(self, run: str, lease: str) -> None:
         assert self._do(self._shard.runs.accept([(run, lease)])) == self._oracle.accept(run, lease)

@@ -15,7 +15,7 @@ from windlass_core.store.keys import FAMILIES
 from windlass_core.store.scripts import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from tests.support.snapshot import Snapshot
 
@@ -52,15 +52,15 @@ def check_steps(script: str, before: Mapping[str, Phase], after: Mapping[str, Ph
             yield f"{script}: {run} was deleted while {before[run].name}"
 
 
-def audit(s: Snapshot) -> Iterator[str]:
-    """All that is wrong."""
+def audit(s: Snapshot, slotless: Collection[str] = ()) -> Iterator[str]:
+    """All that is wrong. `slotless`: leases whose slots were given up."""
     yield from _keys(s)
     yield from _runs(s)
     yield from _idempotency_keys(s)
     yield from _flows(s)
     yield from _lanes(s)
     yield from audit_gates(s)
-    yield from _workers(s)
+    yield from _workers(s, slotless)
     yield from _timers(s)
     yield from audit_crons(s)
 
@@ -229,7 +229,7 @@ def _lane(s: Snapshot, lane: str) -> Iterator[str]:
             yield f"lane {lane} has runs that group {group} does not see"
 
 
-def _workers(s: Snapshot) -> Iterator[str]:
+def _workers(s: Snapshot, slotless: Collection[str]) -> Iterator[str]:
     groups = {parts[0] for parts in s.keys_of("group").values()}
     for family in ("attempts", "slots"):
         for key, parts in s.keys_of(family).items():
@@ -241,7 +241,7 @@ def _workers(s: Snapshot) -> Iterator[str]:
                 yield f"key {key} is left of a group that is gone"
     yield from (f"group {group} is to be matched and gone" for group in s.set("dirty") - groups)
     for key, (worker,) in s.keys_of("worker").items():
-        yield from _worker(s, worker, s.hash(key))
+        yield from _worker(s, worker, s.hash(key), slotless)
     for group in groups:
         free = max((slots for worker, slots in s.zset(f"free:{group}").items() if _alive(s, worker)), default=0)
         heads = [flow for level in LEVELS for flow in s.zset(f"H:{group}/{level}")]
@@ -267,9 +267,9 @@ def _alive(s: Snapshot, worker: str) -> bool:
     return s.zset("pres:dispatcher").get(dispatcher, 0) > s.now_ms
 
 
-def _worker(s: Snapshot, worker: str, fields: dict[str, bytes]) -> Iterator[str]:
+def _worker(s: Snapshot, worker: str, fields: dict[str, bytes], slotless: Collection[str]) -> Iterator[str]:
     attempts = {lease: run.decode() for lease, run in s.hash(f"att:{worker}").items()}
-    yield from _slots(s, worker, attempts)
+    yield from _slots(s, worker, attempts, slotless)
     for lease, run in attempts.items():
         of_run = s.hash(f"r:{run}")
         if (of_run.get("L"), of_run.get("wk")) != (lease.encode(), worker.encode()):
@@ -294,9 +294,11 @@ def _worker(s: Snapshot, worker: str, fields: dict[str, bytes]) -> Iterator[str]
         yield f"{worker} is kept free for a group that does not know"
 
 
-def _slots(s: Snapshot, worker: str, attempts: dict[str, str]) -> Iterator[str]:
+def _slots(s: Snapshot, worker: str, attempts: dict[str, str], slotless: Collection[str]) -> Iterator[str]:
     taken: dict[str, set[str]] = {}
     for lease, run in attempts.items():
+        if lease in slotless:
+            continue
         demand = demand_of(s, s.hash(f"r:{run}")["f"].decode()) or Demanded()
         taken.setdefault(demand.pool, set()).update([lease, *(f"{lease}:{nth}" for nth in range(2, demand.cost + 1))])
     kept = {pool: s.set(key) for key, (of, pool) in s.keys_of("slots").items() if of == worker}

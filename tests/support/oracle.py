@@ -25,6 +25,8 @@ class ModelRun:
     phase: Phase
     timeout: bool = False
     to_start: bool = False
+    # The lease that has given up its slots.
+    slotless: str = ""
     # It was to start at a time, and not after a delay.
     at_time: bool = False
     attempt: int = 0
@@ -97,6 +99,11 @@ class Oracle:
         """Lease → run of the attempts that a worker holds."""
         return {r.lease: run for run, r in self.runs.items() if r.phase in HELD and r.worker == worker}
 
+    def has_room(self, worker: str) -> bool:
+        """Whether a worker has a slot left."""
+        taken = [lease for lease, run in self.held_by(worker).items() if self.runs[run].slotless != lease]
+        return len(taken) < self.workers[worker].slots
+
     def phases(self) -> dict[str, Phase]:
         """Run → phase."""
         return {run: r.phase for run, r in self.runs.items()}
@@ -125,7 +132,7 @@ class Oracle:
         assert isolated == r.isolated
         assert w.state == "a"
         assert r.task in w.tasks
-        assert len(self.held_by(worker)) < w.slots
+        assert self.has_room(worker)
         assert self.gates.may_start(r)
         self.gates.start(r)
         r.phase, r.lease, r.attempt, r.worker, r.to_start = Phase.LEASED, lease, number, worker, False
@@ -134,7 +141,7 @@ class Oracle:
     def check_nothing_waits(self) -> None:
         """After matching: no run waits that a free worker could take."""
         for name, w in self.workers.items():
-            if w.state == "a" and len(self.held_by(name)) < w.slots:
+            if w.state == "a" and self.has_room(name):
                 ready = [r for r in self.runs.values() if r.phase == Phase.READY and r.task in w.tasks]
                 assert not [r for r in ready if self.gates.may_start(r)]
 
@@ -167,6 +174,13 @@ class Oracle:
         """How many attempts get more time."""
         r = self.runs[run]
         return int(r.holds(lease) and r.timeout)
+
+    def release_slots(self, run: str, lease: str) -> int:
+        """How many attempts go on without their slots."""
+        r = self.runs[run]
+        if r.holds(lease):
+            r.slotless = lease
+        return int(r.holds(lease))
 
     def progress(self, run: str, lease: str) -> int:
         """How many attempts are heard."""

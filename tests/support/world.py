@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.support.audit import audit, check_steps
@@ -56,6 +57,9 @@ class World:
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
         self.sessions: dict[str, str] = {}
+        # Leases whose slots were given up.
+        self.slotless: set[str] = set()
+        self._enrolments: dict[str, Enrolment] = {}
         self._ids = itertools.count()
         self._connections = itertools.count(1)
         self._phases: dict[str, Phase] = {}
@@ -67,7 +71,7 @@ class World:
             reply = await call(name, argument)
             after = await self.look()
             phases = after.phases()
-            wrong = [*check_steps(name, self._phases, phases), *audit(after)]
+            wrong = [*check_steps(name, self._phases, phases), *audit(after, self.slotless)]
             assert not wrong, "\n".join(wrong)
             self._phases = phases
             return reply
@@ -164,6 +168,12 @@ class World:
         leases = await self.leases(*runs)
         return [*await self.shard.runs.complete([(run, lease, output) for run, lease in leases.items()])]
 
+    async def release_slots(self, *runs: str) -> int:
+        """Has attempts go on without their slots."""
+        leases = await self.leases(*runs)
+        self.slotless.update(leases.values())
+        return await self.shard.runs.release_slots(list(leases.items()))
+
     async def fail(
         self,
         run: str,
@@ -219,27 +229,35 @@ class World:
     ) -> Enrolled:
         """A worker's Hello, under a session of its own."""
         session = f"{worker}-session-{next(self._connections)}"
-        enrolled = await self.shard.workers.hello(
-            Enrolment(
-                namespace=namespace,
-                worker_id=worker,
-                session_id=session,
-                dispatcher=dispatcher,
-                slots=slots,
-                group=group_name(namespace, sorted(tasks), sorted(queues), labels or {}),
-                tasks=sorted(tasks),
-                queues=sorted(queues),
-                info=b"info",
-                held=list(held),
-                draining=draining,
-                ttl_ms=ttl_ms,
-                labels=label_entries(labels or {}),
-                pools=pools or {},
-            )
+        enrolment = Enrolment(
+            namespace=namespace,
+            worker_id=worker,
+            session_id=session,
+            dispatcher=dispatcher,
+            slots=slots,
+            group=group_name(namespace, sorted(tasks), sorted(queues), labels or {}),
+            tasks=sorted(tasks),
+            queues=sorted(queues),
+            info=b"info",
+            held=list(held),
+            draining=draining,
+            ttl_ms=ttl_ms,
+            labels=label_entries(labels or {}),
+            pools=pools or {},
         )
+        enrolled = await self.shard.workers.hello(enrolment)
         assert enrolled is not None
         self.sessions[worker] = session
+        self._enrolments[worker] = enrolment
         return enrolled
+
+    async def relabel(self, worker: str, labels: Mapping[str, str]) -> bool:
+        """A worker that is connected has other labels."""
+        e = self._enrolments[worker]
+        self._enrolments[worker] = e = replace(
+            e, group=group_name(e.namespace, list(e.tasks), list(e.queues), labels), labels=label_entries(labels)
+        )
+        return await self.shard.workers.relabel(e)
 
     async def leave(self, worker: str, how: Any = "gone") -> int:
         """A worker's stream ends, or it drains."""

@@ -22,6 +22,8 @@ from windlass_dispatcher.session import (
     KeepLogs,
     KeepProgress,
     Refresh,
+    Relabel,
+    ReleaseSlots,
     WorkerSession,
 )
 
@@ -71,6 +73,7 @@ def test_hello_comes_first() -> None:
         {"logs": dispatch_pb2.Logs()},
         {"progresses": dispatch_pb2.Progresses()},
         {"draining": dispatch_pb2.Draining()},
+        {"labels": dispatch_pb2.Labels()},
         {},
     ],
 )
@@ -157,6 +160,31 @@ def test_more_time_is_asked_for_by_lease() -> None:
     """Also for an attempt that another dispatcher delivered."""
     item = dispatch_pb2.TimeoutRefresh(lease_id="l9", run_id="run-l9", execution_timeout_ms=250)
     assert _receive(_open(), report=dispatch_pb2.Report(refreshed=[item])) == [Refresh([("run-l9", "l9", 250)])]
+
+
+def test_slots_are_released_by_lease() -> None:
+    """Also those of an attempt that another dispatcher delivered; the session goes on as before."""
+    session = _open("l1")
+    items = [dispatch_pb2.SlotRelease(lease_id=lease, run_id=f"run-{lease}") for lease in ("l1", "l9")]
+    effects = _receive(session, report=dispatch_pb2.Report(released_slots=items, completed=[_completed("l1")]))
+    assert effects == [
+        ReleaseSlots([("run-l1", "l1"), ("run-l9", "l9")]),
+        Complete([("run-l1", "l1", b"1")], [_attempt("l1")]),
+    ]
+
+
+def test_labels_replace_those_said_before() -> None:
+    """All of them, also where there are none any more."""
+    session = _open()
+    assert _receive(session, labels=dispatch_pb2.Labels(labels={"model": "a"})) == [Relabel({"model": "a"})]
+    assert _receive(session, labels=dispatch_pb2.Labels()) == [Relabel({})]
+
+
+@pytest.mark.parametrize("labels", [{str(i): "x" for i in range(101)}, {"zone": "x" * 201}, {"x" * 201: "zone"}])
+def test_labels_have_the_limits_of_hello(labels: dict[str, str]) -> None:
+    """The message names its field."""
+    with pytest.raises(InvalidField, match=r"labels\.labels"):
+        _receive(_open(), labels=dispatch_pb2.Labels(labels=labels))
 
 
 @pytest.mark.parametrize("timeout_ms", [0, 367 * 24 * 3600 * 1000])

@@ -22,7 +22,7 @@ from windlass_core.service import Service
 from windlass_core.settings import DispatcherSettings
 from windlass_core.store.scripts import unpack
 from windlass_dispatcher.attempt import LATEST_FAILURES, Attempt, to_assignment, to_attempt
-from windlass_dispatcher.enrolment import enrol, worker_id_taken
+from windlass_dispatcher.enrolment import enrol, relabel, worker_id_taken
 from windlass_dispatcher.reports import Reports
 from windlass_dispatcher.session import (
     Accept,
@@ -35,6 +35,8 @@ from windlass_dispatcher.session import (
     KeepLogs,
     KeepProgress,
     Refresh,
+    Relabel,
+    ReleaseSlots,
     WorkerSession,
 )
 from windlass_dispatcher.stream import Context, Stream
@@ -141,7 +143,7 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
     async def carry_out(self, stream: Stream, effect: Effect) -> None:
         """See stream.Effects."""
         match effect:
-            case Accept() | Refresh() | Complete() | Fail() | KeepLogs() | KeepProgress():
+            case Accept() | Refresh() | ReleaseSlots() | Complete() | Fail() | KeepLogs() | KeepProgress():
                 self._reports.take(stream, effect)
             case Beat():
                 # The session of one that never reads how its stream ended runs out.
@@ -149,6 +151,9 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
                     self._beats.put((stream, effect))
             case Drain():
                 await self.shard.workers.leave([(stream.worker_id, stream.session_id, "draining")])
+            case Relabel(labels):
+                assert stream.enrolment is not None  # noqa: S101 - Hello comes first
+                stream.enrolment = await relabel(stream.enrolment, labels, self.shard.workers)
             case Enrol(hello):
                 await self._enrol(stream, hello)
 
@@ -166,7 +171,7 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
         if replaced is not None:
             replaced.end(SessionReplaced("the worker has connected again"))
         stream.held_back = []
-        enrolled = await enrol(
+        stream.enrolment, enrolled = await enrol(
             hello,
             namespace=stream.namespace,
             session_id=stream.session_id,

@@ -19,7 +19,7 @@ from windlass_core.store.runs import Completed, FailureVerdict, Reported
 from windlass_core.store.scripts import pack
 from windlass_core.store.shard import Shard
 from windlass_dispatcher.attempt import Attempt
-from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs, KeepProgress, Refresh
+from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs, KeepProgress, Refresh, ReleaseSlots
 from windlass_dispatcher.stream import Stream
 
 _log = structlog.get_logger(__name__)
@@ -75,6 +75,9 @@ class Reports:
         self._refreshed: Pump[tuple[str, str, int]] = Pump(
             "refresh", self._refresh, size=lambda _: _OVERHEAD_BYTES, hold=hold
         )
+        self._slots: Pump[tuple[str, str]] = Pump(
+            "release slots", self._release_slots, size=lambda _: _OVERHEAD_BYTES, hold=hold
+        )
         self._completed: Pump[Completion] = Pump("complete", self._complete, size=_completion_bytes, hold=hold)
         self._failed: Pump[Failing] = Pump("fail", self._fail, most=200, size=_failing_bytes, hold=hold)
         self._logs: Pump[dispatch_pb2.TaskLog] = Pump("log", self._keep_logs, most=200, size=_words_bytes, hold=hold)
@@ -84,6 +87,7 @@ class Reports:
         self._pumps: tuple[Pump[Any], ...] = (
             self._accepted,
             self._refreshed,
+            self._slots,
             self._completed,
             self._failed,
             self._logs,
@@ -97,13 +101,17 @@ class Reports:
         """What runs until the service stops."""
         return [pump.run for pump in self._pumps]
 
-    def take(self, stream: Stream, effect: Accept | Refresh | Complete | Fail | KeepLogs | KeepProgress) -> None:
+    def take(
+        self, stream: Stream, effect: Accept | Refresh | ReleaseSlots | Complete | Fail | KeepLogs | KeepProgress
+    ) -> None:
         """Puts a report on its way."""
         match effect:
             case Accept(attempts):
                 self._accepted.put_all(attempts)
             case Refresh(attempts):
                 self._refreshed.put_all(attempts)
+            case ReleaseSlots(attempts):
+                self._slots.put_all(attempts)
             case Complete(attempts, known):
                 self._completed.put_all([Completion(stream, *each) for each in zip(attempts, known, strict=True)])
             case Fail():
@@ -129,6 +137,9 @@ class Reports:
 
     async def _refresh(self, attempts: list[tuple[str, str, int]]) -> None:
         await self._shard.runs.refresh(attempts)
+
+    async def _release_slots(self, attempts: list[tuple[str, str]]) -> None:
+        await self._shard.runs.release_slots(attempts)
 
     async def _complete(self, items: list[Completion]) -> None:
         await self._after_words([item.attempt[1] for item in items])

@@ -4,6 +4,7 @@
 remembers what it has sent, to tell a deaf worker from a slow one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -90,6 +91,20 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseSlots:
+    """These attempts go on without their slots: (run, lease)."""
+
+    attempts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Relabel:
+    """The worker has these labels from now on, and no others."""
+
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """Renew the session and reconcile the leases."""
 
@@ -116,7 +131,7 @@ class Drain:
     """No new work for this worker."""
 
 
-Effect = Enrol | Accept | Refresh | Complete | Fail | Beat | KeepLogs | KeepProgress | Drain
+Effect = Enrol | Accept | Refresh | ReleaseSlots | Complete | Fail | Beat | KeepLogs | KeepProgress | Relabel | Drain
 
 
 @dataclass(slots=True)
@@ -148,6 +163,10 @@ class WorkerSession:
                 return self._progresses(message.progresses)
             case "hello":
                 return self._hello(message.hello)
+            case "labels":
+                labels = dict(message.labels.labels)
+                _check_labels(labels, "labels.labels")
+                return [Relabel(labels)]
             case "draining":
                 self.draining = True
                 return [Drain()]
@@ -183,15 +202,12 @@ class WorkerSession:
         for name, many, most in (
             ("workflows", hello.workflows, MAX_ITEMS_PER_MESSAGE),
             ("queues", hello.queues, MAX_ITEMS_PER_MESSAGE),
-            ("labels", hello.labels, MAX_LABELS),
             ("slot_pools", hello.slot_pools, MAX_SLOT_POOLS),
             ("held_lease_ids", hello.held_lease_ids, MAX_LEASES_PER_MESSAGE),
         ):
             if len(many) > most:
                 raise InvalidField(f"hello.{name}: expected at most {most}, got {len(many)}", f"hello.{name}")
-        for key, value in hello.labels.items():
-            if max(len(key), len(value)) > MAX_NAME_LENGTH:
-                raise InvalidField(f"hello.labels: {key[:60]!r} has over {MAX_NAME_LENGTH} characters", "hello.labels")
+        _check_labels(hello.labels, "hello.labels")
         for pool, slots in hello.slot_pools.items():
             check_pool(pool, "hello.slot_pools")
             if pool == DEFAULT_POOL:
@@ -211,6 +227,7 @@ class WorkerSession:
     def _report(self, report: dispatch_pb2.Report) -> list[Effect]:
         _check_count(len(report.accepted_lease_ids), MAX_LEASES_PER_MESSAGE, "report.accepted_lease_ids")
         _check_count(len(report.refreshed), MAX_OUTCOMES_PER_MESSAGE, "report.refreshed")
+        _check_count(len(report.released_slots), MAX_OUTCOMES_PER_MESSAGE, "report.released_slots")
         _check_count(len(report.completed) + len(report.failed), MAX_OUTCOMES_PER_MESSAGE, "report: outcomes")
         effects: list[Effect] = []
         accepted = [
@@ -222,6 +239,8 @@ class WorkerSession:
             effects.append(Accept(accepted))
         if report.refreshed:
             effects.append(Refresh([_refresh(item) for item in report.refreshed]))
+        if report.released_slots:
+            effects.append(ReleaseSlots([(item.run_id, item.lease_id) for item in report.released_slots]))
         completed: list[tuple[str, str, bytes]] = []
         known: list[Attempt | None] = []
         for item in report.completed:
@@ -275,6 +294,14 @@ class WorkerSession:
 def _check_count(count: int, most: int, what: str) -> None:
     if count > most:
         raise ProtocolError(f"{what}: expected at most {most} at once, got {count}")
+
+
+def _check_labels(labels: Mapping[str, str], field: str) -> None:
+    if len(labels) > MAX_LABELS:
+        raise InvalidField(f"{field}: expected at most {MAX_LABELS}, got {len(labels)}", field)
+    for name, value in labels.items():
+        if max(len(name), len(value)) > MAX_NAME_LENGTH:
+            raise InvalidField(f"{field}: {name[:60]!r} has over {MAX_NAME_LENGTH} characters", field)
 
 
 def _wrong_output(output: bytes) -> run_pb2.Failure | None:

@@ -7,7 +7,7 @@ store has of them too. A worker that reads nothing is deaf: it is cut off, and i
 
 import asyncio
 from collections import deque
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 
@@ -16,6 +16,9 @@ from windlass_core.domain.errors import EngineError, ProtocolError, SessionRepla
 from windlass_core.rpc.outlet import CONFIRM_S, Outlet
 from windlass_dispatcher.attempt import Attempt
 from windlass_dispatcher.session import Effect, WorkerSession
+
+if TYPE_CHECKING:
+    from windlass_core.store.workers import Enrolment
 
 Response = dispatch_service_pb2.ConnectResponse
 _EOF: Any = grpc.aio.EOF
@@ -60,6 +63,8 @@ class Stream:
         self._most_bytes = most_bytes
         self.session_id = session_id
         self.namespace = namespace
+        # What the store knows of the worker by this connection, from its Welcome on.
+        self.enrolment: Enrolment | None = None
         # What the inbox had for it before its Welcome was on its way; None: it is.
         self.held_back: list[list[Any]] | None = None
         # It did not accept in time: its unaccepted work is given to others.

@@ -60,7 +60,13 @@ FAMILIES = (
     Family("worker", "w:{worker}", "hash", "who it is; fields below", "with its session"),
     Family("workers", "ws:{ns}", "set", "workers of the namespace", "with the workers"),
     Family("attempts", "att:{worker}", "hash", "lease held → run", "while any"),
-    Family("slots", "s:{worker}:{pool}", "set", "leases that occupy a slot", "while any"),
+    Family(
+        "slots",
+        "s:{worker}:{pool}",
+        "set",
+        "leases that occupy slots, of those held",
+        "while any",
+    ),
     Family("sessions", "sess", "zset", "worker → its session's expiry, ms", "with the sessions"),
     Family("group", "g:{group}", "hash", "fields below", "with its workers"),
     Family("groups", "gs:{ns}", "set", "groups of the namespace", "with the groups"),
@@ -167,7 +173,7 @@ WORKER_FIELDS = {
     "pl": "further groups, pool and slots in each, msgpack; only where there are any",
     "pz": "set while it is paused",
     "rs": "kept free for: group, flow, level, cost, msgpack; only meanwhile",
-    "info": "the constant part of the Worker message",
+    "info": "what it says of itself, a Worker message",
     "since": "first connected, ms",
 }
 

@@ -204,6 +204,11 @@ class Runs:
         moved: int = await self._scripts.call("run_refresh", attempts)
         return moved
 
+    async def release_slots(self, attempts: list[tuple[str, str]]) -> int:
+        """Has (run, lease) go on without their slots. Returns how many are under way."""
+        counted: int = await self._scripts.call("run_release_slots", attempts)
+        return counted
+
     async def complete(self, attempts: Sequence[Completed]) -> list[Reported]:
         """Ends attempts with their outputs."""
         leases = mint_ids(min(len(attempts), NEXT_RUNS))

@@ -77,6 +77,15 @@ class Workers:
             return None
         return Enrolled([x.decode() for x in reply[1]], [x.decode() for x in reply[2]], reply[3])
 
+    async def relabel(self, enrolment: Enrolment) -> bool:
+        """Moves a worker to where its labels belong now. Returns whether its session still counts."""
+        e = enrolment
+        counts: bool = await self._scripts.call(
+            "worker_relabel",
+            (e.namespace, e.worker_id, e.session_id, e.slots, e.group, e.tasks, e.queues, e.info, e.labels, e.pools),
+        )
+        return counts
+
     async def leave(self, leaving: list[tuple[str, str, Literal["gone", "draining"]]]) -> int:
         """Gives (worker, session) no new work. Returns how many of the sessions still counted."""
         counted: int = await self._scripts.call("worker_leave", leaving)

@@ -67,14 +67,20 @@ local function change_slots(command, worker, pools)
   end
 end
 
--- Leases to give back, gathered by worker: fields of its attempts, and members by pool.
+-- Slots and leases to give back, gathered by worker: members by pool, and fields of its attempts.
 local released = {}
 
-local function gather_release(worker, lease, flow)
+-- An attempt that gave its slots back before has none: taking them out again changes nothing.
+local function gather_slots(worker, lease, flow)
   local entry = released[worker] or { leases = {}, pools = {} }
   released[worker] = entry
-  entry.leases[#entry.leases + 1] = lease
   add_members(entry.pools, lease, flow)
+  return entry
+end
+
+local function gather_release(worker, lease, flow)
+  local entry = gather_slots(worker, lease, flow)
+  entry.leases[#entry.leases + 1] = lease
 end
 
 local function release_gathered()

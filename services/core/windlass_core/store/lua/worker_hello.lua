@@ -22,32 +22,18 @@
 --!include grouping
 --!include own
 --!include membership
+--!include placing
 local namespace, worker, session, dispatcher, slots, group, tasks, queues, info, held, draining, ttl, labels,
   pools = unpack(cmsgpack.unpack(ARGV[1]))
-local old = call('HMGET', K.worker(worker), 'ns', 'sid', 'disp', 'group', 'since', 'slots', 'pl', 'rs')
+local old = call('HMGET', K.worker(worker), 'ns', 'sid', 'disp', 'since')
 if old[1] and old[1] ~= namespace then return cmsgpack.pack({ 'taken' }) end
 if old[2] and call('ZSCORE', K.presence('dispatcher'), old[3]) then
   call('RPUSH', K.inbox(old[3]), cmsgpack.pack({ 'replaced', worker, old[2] }))
 end
-if old[8] then stop_keeping(worker, cmsgpack.unpack(old[8])) end
-local had = old[4] and places_of(old[4], old[6], old[7]) or {}
-local further, is_in = {}, {}
-for pool, many in pairs(pools) do further[#further + 1] = { group .. '|' .. pool, pool, many } end
-local packed = #further > 0 and cmsgpack.pack(further)
-for _, place in ipairs(places_of(group, slots, packed)) do
-  is_in[place[1]] = true
-  make_group(place[1], namespace, tasks, queues, labels)
-  call('SADD', K.group_workers(place[1]), worker)
-end
-keep_own(namespace, worker, slots, pools, group, had, further)
-for _, place in ipairs(had) do
-  if not is_in[place[1]] and not owner_of(place[1]) then leave_group(worker, place[1]) end
-end
-packed = #further > 0 and cmsgpack.pack(further)
+place_worker(namespace, worker, slots, group, tasks, queues, info, labels, pools)
 call('SADD', K.workers(namespace), worker)
-call('HSET', K.worker(worker), 'ns', namespace, 'sid', session, 'disp', dispatcher, 'group', group,
-  'slots', slots, 'st', draining and 'd' or 'a', 'info', info, 'since', old[5] or now)
-if packed then call('HSET', K.worker(worker), 'pl', packed) else call('HDEL', K.worker(worker), 'pl') end
+call('HSET', K.worker(worker), 'ns', namespace, 'sid', session, 'disp', dispatcher,
+  'st', draining and 'd' or 'a', 'since', old[4] or now)
 call('ZADD', K.sessions(), now + ttl, worker)
 
 local is_held, lost, cancels, again = {}, {}, {}, {}
