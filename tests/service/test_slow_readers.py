@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from tests.support.raw_client import PATIENCE_S, Door, RawWorker, detail_of, ope
 from tests.support.until import aio_until
 from windlass.v1 import dispatch_pb2, error_pb2, run_pb2, run_service_pb2
 from windlass_api.api import Api
+from windlass_api.session import ClientSession
 from windlass_core.rpc import outlet, status
 from windlass_core.settings import ApiSettings, DispatcherSettings, SchedulerSettings
 from windlass_dispatcher import stream as stream_module
@@ -24,6 +26,8 @@ from windlass_scheduler.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from windlass_api.waiting import End
 
 _BOUND = 64 * 1024
 # gRPC itself reads ahead no more than this.
@@ -100,20 +104,27 @@ async def _read_to_end(stream: Any) -> tuple[grpc.aio.AioRpcError, list[Any]]:
     raise AssertionError(f"the stream has ended well: {await stream.code()}")
 
 
-async def test_a_client_that_reads_nothing_is_cut_off_and_costs_little(engine_parts: Engine) -> None:
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[ClientSession, list[int]]:
+    """Tell how many bytes each session of the api kept after each result that it was told: only those add to them."""
+    kept: dict[ClientSession, list[int]] = defaultdict(list)
+    tell = ClientSession._tell
+
+    def note(session: ClientSession, end: End | None) -> None:
+        tell(session, end)
+        kept[session].append(session.unread_bytes)
+
+    monkeypatch.setattr(ClientSession, "_tell", note)
+    return kept
+
+
+async def test_a_client_that_reads_nothing_is_cut_off_and_costs_little(
+    kept: dict[ClientSession, list[int]], engine_parts: Engine
+) -> None:
     """Nobody else waits for it, and what it missed it is told when it asks again."""
     engine = engine_parts
     slow = await _submit_all(engine.slow_door, 400)
     (session,) = engine.api._runs._sessions
-    most = 0
-
-    async def look() -> None:
-        nonlocal most
-        while session in engine.api._runs._sessions:
-            most = max(most, session.unread_bytes)
-            await asyncio.sleep(0.001)
-
-    looking = asyncio.create_task(look())
     async with raw_worker(engine.workers, "t", slots=1000) as worker:
         await _complete(worker, 400)
         async with asyncio.timeout(5):
@@ -122,8 +133,7 @@ async def test_a_client_that_reads_nothing_is_cut_off_and_costs_little(engine_pa
             assert len((await other.read()).results.results) > 0
     other.cancel()
     await aio_until(lambda: session not in engine.api._runs._sessions, "it is cut off")
-    await looking
-    assert 0 < most <= _BOUND
+    assert 0 < max(kept[session]) <= _BOUND
     error, responses = await _read_to_end(slow)
     assert detail_of(error).reason == error_pb2.ERROR_REASON_SLOW_READER
     assert sum(len(response.results.results) for response in responses) < 400
