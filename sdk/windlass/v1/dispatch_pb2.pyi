@@ -867,8 +867,8 @@ class ChunksAck(_message.Message):
     next: _builtins.int
     """The chunks before this number are settled: stored, or dropped where the lease is not this worker's."""
     refused: _builtins.bool
-    """Those from an earlier one on were not stored, as the store is full, and none of the attempt's will be
-    from now on: tell the task.
+    """Those from an earlier one on were not stored, as the store is full or has lost what came before them,
+    and none of the attempt's will be from now on: tell the task.
     """
     def __init__(
         self,

@@ -32,6 +32,7 @@ from windlass_dispatcher.session import (
     Effect,
     Enrol,
     Fail,
+    KeepChunks,
     KeepLogs,
     KeepProgress,
     Refresh,
@@ -143,7 +144,9 @@ class Dispatcher(Service, dispatch_service_pb2_grpc.DispatchServiceServicer):
     async def carry_out(self, stream: Stream, effect: Effect) -> None:
         """See stream.Effects."""
         match effect:
-            case Accept() | Refresh() | ReleaseSlots() | Complete() | Fail() | KeepLogs() | KeepProgress():
+            case (
+                Accept() | Refresh() | ReleaseSlots() | Complete() | Fail() | KeepLogs() | KeepProgress() | KeepChunks()
+            ):
                 self._reports.take(stream, effect)
             case Beat():
                 # The session of one that never reads how its stream ended runs out.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,16 @@ from windlass_core.store.runs import Completed, FailureVerdict, Reported
 from windlass_core.store.scripts import pack
 from windlass_core.store.shard import Shard
 from windlass_dispatcher.attempt import Attempt
-from windlass_dispatcher.session import Accept, Complete, Fail, KeepLogs, KeepProgress, Refresh, ReleaseSlots
+from windlass_dispatcher.session import (
+    Accept,
+    Complete,
+    Fail,
+    KeepChunks,
+    KeepLogs,
+    KeepProgress,
+    Refresh,
+    ReleaseSlots,
+)
 from windlass_dispatcher.stream import Stream
 
 _log = structlog.get_logger(__name__)
@@ -64,6 +73,14 @@ class Failing:
     effect: Fail
 
 
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """Chunks that an attempt put into its run's stream."""
+
+    stream: Stream
+    chunks: dispatch_pb2.TaskChunks
+
+
 class Reports:
     """The pumps between streams and store."""
 
@@ -84,6 +101,9 @@ class Reports:
         self._progress: Pump[dispatch_pb2.TaskProgress] = Pump(
             "progress", self._keep_progress, most=200, size=_words_bytes, hold=hold
         )
+        self._chunks: Pump[Streamed] = Pump(
+            "stream", self._keep_chunks, most=200, size=lambda item: _words_bytes(item.chunks), hold=hold
+        )
         self._pumps: tuple[Pump[Any], ...] = (
             self._accepted,
             self._refreshed,
@@ -92,8 +112,9 @@ class Reports:
             self._failed,
             self._logs,
             self._progress,
+            self._chunks,
         )
-        # Leases with lines or progress on their way: whoever sees an attempt's end finds all that it said.
+        # Leases with lines, chunks or progress on their way: whoever sees an attempt's end finds all that it said.
         self._talking: Counter[str] = Counter()
         self._dropped_lines = 0
 
@@ -102,7 +123,9 @@ class Reports:
         return [pump.run for pump in self._pumps]
 
     def take(
-        self, stream: Stream, effect: Accept | Refresh | ReleaseSlots | Complete | Fail | KeepLogs | KeepProgress
+        self,
+        stream: Stream,
+        effect: Accept | Refresh | ReleaseSlots | Complete | Fail | KeepLogs | KeepProgress | KeepChunks,
     ) -> None:
         """Puts a report on its way."""
         match effect:
@@ -126,6 +149,10 @@ class Reports:
                 if len(self._progress) < MAX_WORDS_WAITING:
                     self._progress.put_all(progresses)
                     self._talking.update(each.lease_id for each in progresses)
+            case KeepChunks(chunks):
+                # As many as the worker has room for: it keeps them until they are acknowledged.
+                self._chunks.put_all([Streamed(stream, each) for each in chunks])
+                self._talking.update(each.lease_id for each in chunks)
 
     async def drained(self) -> None:
         """Returns once all that was taken has reached the store."""
@@ -216,10 +243,30 @@ class Reports:
             )
         self._talking -= Counter(each.lease_id for each in progresses)
 
+    async def _keep_chunks(self, items: list[Streamed]) -> None:
+        told = [
+            (x.run_id, x.lease_id, [pack(_to_entry(chunk)) for chunk in x.chunks], x.first)
+            for x in (item.chunks for item in items)
+        ]
+        kept: Sequence[int | None]
+        try:
+            kept = await self._shard.runs.put_chunks(told)
+        except StoreFull as error:
+            # What the outcomes of attempts make room for is not waited for: the tasks are told.
+            _log.warning("streams are being cut off", reason=str(error), attempts=len(items))
+            kept = [-1] * len(items)
+        for item, taken in zip(items, kept, strict=True):
+            x = item.chunks
+            refused = taken is not None and taken < x.first + len(x.chunks)
+            ack = dispatch_pb2.ChunksAck(lease_id=x.lease_id, next=x.first + len(x.chunks), refused=refused)
+            item.stream.acknowledge_chunks(ack)
+        self._talking -= Counter(item.chunks.lease_id for item in items)
+
     async def _after_words(self, leases: list[str]) -> None:
         if self._talking and not self._talking.keys().isdisjoint(leases):
             await self._logs.drained()
             await self._progress.drained()
+            await self._chunks.drained()
 
     def _drop(self, logs: list[dispatch_pb2.TaskLog], why: str) -> None:
         if not self._dropped_lines:
@@ -242,5 +289,10 @@ def _failing_bytes(item: Failing) -> int:
     return item.effect.failure.ByteSize() + _OVERHEAD_BYTES
 
 
-def _words_bytes(words: dispatch_pb2.TaskLog | dispatch_pb2.TaskProgress) -> int:
+def _to_entry(chunk: run_pb2.StreamChunk) -> tuple[bool, str | bytes, int]:
+    is_text = chunk.HasField("text")
+    return is_text, chunk.text if is_text else chunk.binary, chunk.attempt
+
+
+def _words_bytes(words: dispatch_pb2.TaskLog | dispatch_pb2.TaskProgress | dispatch_pb2.TaskChunks) -> int:
     return words.ByteSize() + _OVERHEAD_BYTES

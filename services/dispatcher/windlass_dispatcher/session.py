@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2, run_pb2
 from windlass_core.domain.errors import InvalidField, ProtocolError
 from windlass_core.domain.limits import (
+    MAX_CHUNK_BYTES,
     MAX_DURATION_MS,
     MAX_ITEMS_PER_MESSAGE,
     MAX_LABELS,
@@ -127,11 +128,31 @@ class KeepProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepChunks:
+    """Keep these chunks of streams, and acknowledge them."""
+
+    chunks: list[dispatch_pb2.TaskChunks]
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """No new work for this worker."""
 
 
-Effect = Enrol | Accept | Refresh | ReleaseSlots | Complete | Fail | Beat | KeepLogs | KeepProgress | Relabel | Drain
+Effect = (
+    Enrol
+    | Accept
+    | Refresh
+    | ReleaseSlots
+    | Complete
+    | Fail
+    | Beat
+    | KeepLogs
+    | KeepProgress
+    | KeepChunks
+    | Relabel
+    | Drain
+)
 
 
 @dataclass(slots=True)
@@ -161,6 +182,8 @@ class WorkerSession:
                 return self._logs(message.logs)
             case "progresses":
                 return self._progresses(message.progresses)
+            case "chunks":
+                return [KeepChunks(_checked(message.chunks))]
             case "hello":
                 return self._hello(message.hello)
             case "labels":
@@ -289,6 +312,19 @@ class WorkerSession:
         for each in kept:
             each.progress.message = each.progress.message[:MAX_PROGRESS_MESSAGE]
         return [KeepProgress(kept)]
+
+
+def _checked(message: dispatch_pb2.Chunks) -> list[dispatch_pb2.TaskChunks]:
+    most = 10 * MAX_ITEMS_PER_MESSAGE
+    _check_count(max(len(message.chunks), sum(len(each.chunks) for each in message.chunks)), most, "chunks")
+    for each in message.chunks:
+        for chunk in each.chunks:
+            if chunk.WhichOneof("data") is None:
+                raise ProtocolError("chunks: expected text or binary, got a chunk with neither")
+            size = len(chunk.binary or chunk.text.encode())
+            if size > MAX_CHUNK_BYTES:
+                raise ProtocolError(f"chunks: expected at most {MAX_CHUNK_BYTES} bytes in each, got {size}")
+    return list(message.chunks)
 
 
 def _check_count(count: int, most: int, what: str) -> None:

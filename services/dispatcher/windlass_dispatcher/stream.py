@@ -74,6 +74,7 @@ class Stream:
         self._out: deque[Attempt | tuple[dict[str, Any], int]] = deque()
         self._outlet: Outlet[Response] | None = None
         self._acks: list[dispatch_pb2.Ack] = []
+        self._chunk_acks: list[dispatch_pb2.ChunksAck] = []
         self._acks_due = False
         self._ack_timer: asyncio.TimerHandle | None = None
         self._ready = asyncio.Event()
@@ -108,9 +109,14 @@ class Stream:
         if len(self._acks) >= ACKS_AT_ONCE:
             self._send_acks()
             self._check_room()
-        elif self._ack_timer is None:
-            loop = asyncio.get_running_loop()
-            self._ack_timer = loop.call_later(ACK_DELAY_S, self._send_acks)
+        else:
+            self._send_acks_soon()
+
+    def acknowledge_chunks(self, ack: dispatch_pb2.ChunksAck) -> None:
+        """Queues the answer for chunks of one attempt."""
+        self._chunk_acks.append(ack)
+        self._send_acks_soon()
+        self._check_room()
 
     def assign(self, attempts: list[Attempt]) -> None:
         """Queues work."""
@@ -177,8 +183,9 @@ class Stream:
                     await outlet.write(await self._next(effects))
                 if self._acks_due:
                     self._acks_due = False
-                    acks, self._acks = self._acks, []
-                    await outlet.write(Response(acks=dispatch_pb2.Acks(acks=acks)))
+                    acks = dispatch_pb2.Acks(acks=self._acks, chunks=self._chunk_acks)
+                    self._acks, self._chunk_acks = [], []
+                    await outlet.write(Response(acks=acks))
             if self._ended is not None:
                 raise self._ended
 
@@ -210,16 +217,21 @@ class Stream:
             out.popleft()
         return taken
 
+    def _send_acks_soon(self) -> None:
+        if self._ack_timer is None:
+            loop = asyncio.get_running_loop()
+            self._ack_timer = loop.call_later(ACK_DELAY_S, self._send_acks)
+
     def _send_acks(self) -> None:
         if self._ack_timer is not None:
             self._ack_timer.cancel()
             self._ack_timer = None
-        self._acks_due = bool(self._acks)
+        self._acks_due = bool(self._acks or self._chunk_acks)
         self._ready.set()
 
     def _check_room(self) -> None:
         """Answers to a worker that asks and does not read: it has to ask again."""
-        if self.answer_bytes + len(self._acks) * _ACK_BYTES > self._most_bytes:
+        if self.answer_bytes + (len(self._acks) + len(self._chunk_acks)) * _ACK_BYTES > self._most_bytes:
             self.end(SlowReader("the worker does not read what it is sent: connect again"))
 
     def _check_greeted(self) -> None:
