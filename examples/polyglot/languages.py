@@ -30,6 +30,12 @@ CONFORMANCE: Final = {
     "go": [str(GO / "bin" / "conformance")],
     "typescript": ["node", str(TYPESCRIPT / "dist" / "conformance-main.js")],
 }
+# What a worker does not have of what the protocol leaves to it.
+WITHOUT: Final = {
+    "python": [],
+    "go": ["crashes", "labels", "progress", "refresh", "slot-pools", "soft-timeout"],
+    "typescript": ["crashes", "labels", "progress", "refresh", "slot-pools", "soft-timeout"],
+}
 CLIENTS: Final = {
     "go": [str(GO / "bin" / "client")],
     "typescript": ["node", str(TYPESCRIPT / "dist" / "client-main.js")],

@@ -1,6 +1,6 @@
 """Drives any worker program through the worker protocol and prints a score.
 
-    python -m tests.conformance --worker 'COMMAND …' [--only NAME] [--json]
+    python -m tests.conformance --worker 'COMMAND …' [--only NAME] [--without CAPABILITY] [--json]
 
 docs/worker-protocol.md says what the program has to be like.
 """
@@ -28,13 +28,15 @@ def main() -> int:
     """Play the cases that were asked for; 0 where all were passed."""
     arguments = _parser().parse_args()
     if arguments.list:
-        _say("\n".join(f"{each.topic:12} {each.name}: {each.rule}" for each in all_cases()))
+        _say("\n".join(_described(each) for each in all_cases()))
         return 0
     command = shlex.split(arguments.worker)
     if not command or shutil.which(command[0]) is None:
         _complain(f"--worker {arguments.worker!r}: there is no such program")
         return 2
-    cases = [each for each in all_cases() if _is_asked_for(each, arguments.only)]
+    asked_for = [each for each in all_cases() if _is_asked_for(each, arguments.only)]
+    without = sorted({*arguments.without})
+    cases = [each for each in asked_for if each.capabilities.isdisjoint(without)]
     if not cases:
         _complain(f"--only {' '.join(arguments.only)}: no case has such a name; --list shows them")
         return 2
@@ -47,7 +49,11 @@ def main() -> int:
             on_verdict=_show_progress,
         )
     )
-    _say(as_json(verdicts, arguments.worker) if arguments.json else table(verdicts))
+    left_out = [each for each in asked_for if each not in cases]
+    if arguments.json:
+        _say(as_json(verdicts, arguments.worker, without, left_out))
+    else:
+        _say(table(verdicts, without, left_out))
     return 0 if all(each.passed for each in verdicts) else 1
 
 
@@ -56,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worker", default="", metavar="COMMAND", help="the command line that starts the worker")
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="a case or a topic; * stands for anything"
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=sorted({name for each in all_cases() for name in each.capabilities}),
+        help="a capability that the worker does not have, and need not: its cases are left out, and the score says so",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--at-once", type=int, default=6, metavar="N", help="cases at the same time (%(default)s)")
@@ -72,6 +85,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _is_asked_for(case: Case, only: list[str]) -> bool:
     return not only or any(fnmatch.fnmatch(name, each) for each in only for name in (case.name, case.topic))
+
+
+def _described(case: Case) -> str:
+    needs = f" [{', '.join(sorted(case.capabilities))}]" if case.capabilities else ""
+    return f"{case.topic:14} {case.name}: {case.rule}{needs}"
 
 
 def _show_progress(verdict: Verdict) -> None:

@@ -26,6 +26,8 @@ class Case:
     #: One line, for people.
     rule: str
     play: Play
+    #: What it is about, where the protocol leaves that to a worker: `--without` names it.
+    capabilities: frozenset[str] = frozenset()
 
 
 _cases: list[Case] = []
@@ -36,10 +38,12 @@ def case(play: Play) -> Play:
 
     A case that is not kept raises AssertionError, and the message says what was expected.
     """
-    topic = play.__module__.rpartition(".")[2]
-    name, rule = play.__name__, play.__doc__ or ""
-    _cases.append(Case(topic, name.replace("_", "-"), rule.strip(), play))
-    return play
+    return _take_in(play, frozenset())
+
+
+def optional_case(*capabilities: str) -> Callable[[Play], Play]:
+    """Take the function in as a case for workers that have all of these capabilities."""
+    return lambda play: _take_in(play, frozenset(capabilities))
 
 
 def all_cases() -> list[Case]:
@@ -47,3 +51,10 @@ def all_cases() -> list[Case]:
     for module in pkgutil.iter_modules(cases.__path__):
         importlib.import_module(f"{cases.__name__}.{module.name}")
     return sorted(_cases, key=lambda each: each.topic)
+
+
+def _take_in(play: Play, capabilities: frozenset[str]) -> Play:
+    topic = play.__module__.rpartition(".")[2]
+    name, rule = play.__name__, play.__doc__ or ""
+    _cases.append(Case(topic, name.replace("_", "-"), rule.strip(), play, capabilities))
+    return play

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from windlass import Context, NonRetryableException, Windlass
+from windlass import Context, NonRetryableException, SoftTimeoutExceeded, Windlass
 
 app = Windlass()
 
@@ -42,6 +43,28 @@ class Lines(BaseModel):
     """How many lines."""
 
     lines: int
+
+
+class Steps(BaseModel):
+    """How many steps, and how many milliseconds for each."""
+
+    steps: int
+    every_ms: int
+
+
+class Limits(BaseModel):
+    """How long, how much time to ask for first (0: none), how long to go on once told; in milliseconds."""
+
+    ms: int
+    refresh_ms: int
+    then_ms: int
+
+
+class Crash(BaseModel):
+    """When the process ends, in milliseconds, and its exit status."""
+
+    ms: int
+    status: int
 
 
 @app.task(name="conformance.echo")
@@ -86,9 +109,49 @@ async def log(input: Lines, ctx: Context) -> dict[str, str]:
     return {}
 
 
+@app.task(name="conformance.progress")
+async def progress(input: Steps, ctx: Context) -> dict[str, str]:
+    """Tell of each step."""
+    for step in range(1, input.steps + 1):
+        ctx.progress(step, input.steps, f"step {step}")
+        await asyncio.sleep(input.every_ms / 1000)
+    return {}
+
+
+@app.task(name="conformance.limits")
+async def limits(input: Limits, ctx: Context) -> dict[str, bool]:
+    """Wait, and say whether it was told that its time is short."""
+    if input.refresh_ms:
+        ctx.refresh_timeout(timedelta(milliseconds=input.refresh_ms))
+    try:
+        await asyncio.sleep(input.ms / 1000)
+    except SoftTimeoutExceeded:
+        await asyncio.sleep(input.then_ms / 1000)
+        return {"told": True}
+    return {"told": False}
+
+
+@app.task(name="conformance.crash")
+async def crash(input: Crash, ctx: Context) -> None:
+    """End the process."""
+    await asyncio.sleep(input.ms / 1000)
+    os._exit(input.status)
+
+
 def serve() -> None:
     """Serve until a signal."""
-    app.worker("conformance", slots=int(os.environ.get("CONFORMANCE_SLOTS", "4"))).start()
+    app.worker(
+        "conformance",
+        slots=int(os.environ.get("CONFORMANCE_SLOTS", "4")),
+        pools={name: int(slots) for name, slots in _pairs("CONFORMANCE_POOLS")},
+        labels=dict(_pairs("CONFORMANCE_LABELS")),
+    ).start()
+
+
+def _pairs(variable: str) -> list[tuple[str, str]]:
+    """Read name=value,name=value."""
+    pairs = [each.partition("=") for each in os.environ.get(variable, "").split(",") if each]
+    return [(name, value) for name, _, value in pairs]
 
 
 if __name__ == "__main__":

@@ -71,9 +71,9 @@ class Rig:
         self.workers.append(worker)
         return worker
 
-    async def connect(self, *, slots: int = SLOTS) -> Link:
+    async def connect(self, *, slots: int = SLOTS, **environment: str) -> Link:
         """Start a worker; returns its stream to the first dispatcher, which has welcomed it."""
-        await self.start_worker(slots=slots)
+        await self.start_worker(slots=slots, may_end=False, **environment)
         return await self.dispatcher.link(1)
 
     async def cut(self, link: Link, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> Link:

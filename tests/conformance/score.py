@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.conformance.case import Case
     from tests.conformance.suite import Verdict
 
 
-def table(verdicts: Sequence[Verdict]) -> str:
-    """One line per case, the reasons of failures below them, the score at the end."""
+def table(verdicts: Sequence[Verdict], without: Sequence[str], left_out: Sequence[Case]) -> str:
+    """One line per case, the reasons of failures below them, the score at the end, and what it leaves out."""
     lines: list[str] = []
     for topic, of_topic in groupby(verdicts, key=lambda each: each.case.topic):
         lines.append(topic)
@@ -23,11 +24,12 @@ def table(verdicts: Sequence[Verdict]) -> str:
             lines.append(f"  {mark} {verdict.seconds:5.1f} s  {verdict.case.name}: {verdict.case.rule}")
             if not verdict.passed:
                 lines.append(textwrap.indent(verdict.why, " " * 16))
-    lines.append(f"score {sum(each.passed for each in verdicts)}/{len(verdicts)}")
+    missing = f", without {', '.join(without)}: {len(left_out)} cases not played" if left_out else ""
+    lines.append(f"score {sum(each.passed for each in verdicts)}/{len(verdicts)}{missing}")
     return "\n".join(lines)
 
 
-def as_json(verdicts: Sequence[Verdict], command: str) -> str:
+def as_json(verdicts: Sequence[Verdict], command: str, without: Sequence[str], left_out: Sequence[Case]) -> str:
     """The same as one JSON object."""
     results = [
         {
@@ -41,4 +43,12 @@ def as_json(verdicts: Sequence[Verdict], command: str) -> str:
         for each in verdicts
     ]
     passed = sum(each.passed for each in verdicts)
-    return json.dumps({"worker": command, "passed": passed, "cases": len(verdicts), "results": results}, indent=2)
+    told = {
+        "worker": command,
+        "passed": passed,
+        "cases": len(verdicts),
+        "without": list(without),
+        "left_out": [each.name for each in left_out],
+        "results": results,
+    }
+    return json.dumps(told, indent=2)

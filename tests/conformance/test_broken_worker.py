@@ -28,6 +28,24 @@ _BROKEN = {
     "starts_what_is_cancelled": ["cancelled-before-it-starts"],
     "ends_at_sigterm": ["an-idle-worker-leaves", "running-work-is-finished", "new-work-is-handed-back"],
     "logs_late": ["lines-come-in-order-before-the-outcome"],
+    "tells_no_last_word": ["the-last-word-comes-before-the-outcome"],
+    "waits_with_its_words": ["words-are-sent-as-they-come"],
+    "tells_every_word": ["words-are-thinned-out"],
+    "tells_no_task": ["a-task-is-told-that-time-is-short", "the-soft-timeout-moves-along"],
+    "stops_nobody_who_was_told": ["who-was-told-is-still-stopped"],
+    "keeps_the_first_limit": ["more-time-is-told-and-given", "the-soft-timeout-moves-along"],
+    "leaves_the_soft_limit": ["the-soft-timeout-moves-along"],
+    "says_refreshes_once": ["more-time-is-told-again"],
+    "repeats_what_was_asked": ["more-time-is-told-again"],
+    "tells_no_crash": [
+        "a-crash-alone-is-told",
+        "a-crash-among-others-is-nobodys",
+        "an-isolated-attempt-crashes-alone",
+    ],
+    "blames_all": ["a-crash-among-others-is-nobodys"],
+    "isolates_nobody": ["an-isolated-attempt-crashes-alone"],
+    "hides_its_labels": ["hello-has-the-labels"],
+    "has_one_pool": ["slots-of-all-pools-are-room"],
 }
 _KEPT = "json-is-kept-exactly"
 # Long enough for a start on a busy machine: what a broken worker never does is waited for so long.

@@ -1,4 +1,4 @@
-"""Owns the six tasks that a worker under test serves: how they are asked for, what they must give."""
+"""Owns the tasks that a worker under test serves: how they are asked for, what they must give."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from windlass.v1 import dispatch_pb2
 if TYPE_CHECKING:
     from tests.support.worker_link import Outcome
 
+#: Those that every worker serves. The others belong to what a worker may leave out.
 TASKS = frozenset(
     {
         "conformance.echo",
@@ -23,6 +24,8 @@ TASKS = frozenset(
 )
 #: Longer than any case lasts.
 FOR_EVER_MS = 600_000
+#: How a process ends that `crash` has ended.
+CRASH_STATUS = 73
 
 
 def echo(value: object = None, **fields: Any) -> dispatch_pb2.Assignment:
@@ -54,6 +57,25 @@ def big(size: int) -> dispatch_pb2.Assignment:
 def log(lines: int, **fields: Any) -> dispatch_pb2.Assignment:
     """Log so many lines."""
     return assignment("conformance.log", json.dumps({"lines": lines}).encode(), **fields)
+
+
+def progress(steps: int, every_ms: int) -> dispatch_pb2.Assignment:
+    """Tell of so many steps, one after the other."""
+    return assignment("conformance.progress", json.dumps({"steps": steps, "every_ms": every_ms}).encode())
+
+
+def limits(
+    milliseconds: int = FOR_EVER_MS, *, refresh_ms: int = 0, then_ms: int = 0, **fields: Any
+) -> dispatch_pb2.Assignment:
+    """Ask for more time first, unless that is 0; wait until told that time is short, and go on a little then."""
+    given = {"ms": milliseconds, "refresh_ms": refresh_ms, "then_ms": then_ms}
+    return assignment("conformance.limits", json.dumps(given).encode(), **fields)
+
+
+def crash(after_ms: int, **fields: Any) -> dispatch_pb2.Assignment:
+    """End the process that executes it, with `CRASH_STATUS`."""
+    given = {"ms": after_ms, "status": CRASH_STATUS}
+    return assignment("conformance.crash", json.dumps(given).encode(), **fields)
 
 
 def expect_output(outcome: Outcome, expected: object) -> None:

@@ -89,6 +89,16 @@ class Link:
         return [log for each in self.requests for log in each.logs.logs]
 
     @property
+    def progresses(self) -> list[dispatch_pb2.TaskProgress]:
+        """All that was told of how far attempts are."""
+        return [each for request in self.requests for each in request.progresses.progresses]
+
+    @property
+    def refreshes(self) -> list[dispatch_pb2.TimeoutRefresh]:
+        """Time limits that attempts have begun anew."""
+        return [each for report in self.reports for each in report.refreshed]
+
+    @property
     def draining(self) -> bool:
         """Whether the worker has said that it drains."""
         return any(each.HasField("draining") for each in self.requests)
@@ -100,6 +110,10 @@ class Link:
     def lines_of(self, lease_id: str) -> list[run_pb2.LogLine]:
         """Lines that an attempt logged."""
         return [line for log in self.logs if log.lease_id == lease_id for line in log.lines]
+
+    def progress_of(self, lease_id: str) -> list[run_pb2.Progress]:
+        """How far an attempt said that it was."""
+        return [each.progress for each in self.progresses if each.lease_id == lease_id]
 
     # --- What is said ----------------------------------------------------------------------------
 
@@ -147,6 +161,14 @@ class Link:
             lambda: assignment.lease_id in self.accepted, f"{assignment.task_name} accepted (heard: {self})"
         )
 
+    async def refresh(self, assignment: dispatch_pb2.Assignment) -> dispatch_pb2.TimeoutRefresh:
+        """Wait until an attempt has asked for more time."""
+        lease_id = assignment.lease_id
+        await self._changes.until(
+            lambda: any(each.lease_id == lease_id for each in self.refreshes), f"a refreshed timeout (heard: {self})"
+        )
+        return next(each for each in self.refreshes if each.lease_id == lease_id)
+
     async def heartbeat(self, more: int = 1) -> dispatch_pb2.Heartbeat:
         """Wait for so many further heartbeats; returns the last one."""
         number = len(self.heartbeats) + more
@@ -162,7 +184,8 @@ def _briefly(request: ConnectRequest) -> str:
     match request.WhichOneof("message"):
         case "report":
             report = request.report
-            return f"report({len(report.accepted_lease_ids)}+{len(report.completed)}+{len(report.failed)})"
+            refreshed = f", {len(report.refreshed)} refreshed" if report.refreshed else ""
+            return f"report({len(report.accepted_lease_ids)}+{len(report.completed)}+{len(report.failed)}{refreshed})"
         case "hello":
             return f"hello(holds {len(request.hello.held_lease_ids)})"
         case "heartbeat":

@@ -56,9 +56,10 @@ class Connection:
         self._something_to_send.set()
 
     def leave(self, reason: str) -> None:
-        """End the stream. `serve` then raises ConnectionLost."""
+        """End the stream, once all is sent that there is to say. `serve` then raises ConnectionLost."""
         if not self._left.done():
             self._left.set_result(reason)
+            self.wake()
 
     async def serve(self) -> None:
         """Connect and pass messages both ways. Never returns.
@@ -112,18 +113,18 @@ class Connection:
         # A call that is over says so to the reader, with its reason.
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await call.write(self._session.connect())
-            while True:
+            while wake.is_set() or not self._left.done():
                 await wake.wait()
                 wake.clear()
                 for request in outgoing():
                     await call.write(request)
 
     async def _half_close(self, call: Call, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> None:
-        writer.cancel()
-        await asyncio.gather(writer, return_exceptions=True)
         # Where nobody has ever answered there is nobody to tell, and telling would wait for a connection.
         if self.welcomed and not call.done():
             with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
+                    # Cancelling it in the middle of a write would end the call, and lose what was being said.
+                    await asyncio.wait({writer})
                     await call.done_writing()
                     await asyncio.wait({reader})

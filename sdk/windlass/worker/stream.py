@@ -238,6 +238,7 @@ class Stream:
     def _on_progress(self) -> None:
         for entry in self._told.take():
             self._session.progress(entry)
+        self._arm()
 
     def _on_refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
         self._session.refreshed(lease_id, run_id, timeout_ms)
