@@ -23,11 +23,12 @@ _FAMILIES = {family.name: family for family in FAMILIES}
 _HELD = (Phase.LEASED, Phase.RUNNING)
 _FIRST = {Phase.SCHEDULED, Phase.READY}
 # The scripts by which runs come to be.
-_BEARING = {"run_submit", "crons_fire"}
+_BEARING = {"run_submit", "crons_fire", "hooks_start"}
 # What one call of a script may do in two steps: the phase between them.
 _THROUGH = {
     "run_submit": {Phase.READY},
     "crons_fire": {Phase.READY},
+    "hooks_start": {Phase.READY},
     "timers_fire": {Phase.READY},
 }
 
@@ -63,6 +64,16 @@ def audit(s: Snapshot, slotless: Collection[str] = ()) -> Iterator[str]:
     yield from _workers(s, slotless)
     yield from _timers(s)
     yield from audit_crons(s)
+    yield from _hooks(s)
+
+
+def _hooks(s: Snapshot) -> Iterator[str]:
+    owed = s.zset("hk")
+    for name, (run,) in s.keys_of("run").items():
+        fields = s.hash(name)
+        phase = fields["ph"].decode()
+        if Phase(phase).terminal and phase in fields.get("hk", b"").decode() and (run in owed) == ("hr" in fields):
+            yield f"{run} has ended as {phase}: its hook is owed: {run in owed}, and started: {'hr' in fields}"
 
 
 def _keys(s: Snapshot) -> Iterator[str]:
@@ -320,6 +331,8 @@ def _timers(s: Snapshot) -> Iterator[str]:
             wanted.add(f"stop:{run}:{fields['L'].decode()}")
     if s.zset("crd"):
         wanted.add("crons:")
+    if s.zset("hk"):
+        wanted.add("hooks:")
     kept = {member for member in timers if not re.match(r"kids:|join:|open:|room:|crowd:", member)}
     yield from (f"timer {member} is missing" for member in wanted - kept)
     yield from (f"timer {member} is left" for member in kept - wanted)

@@ -33,8 +33,8 @@ FENCES: Final[dict[str, Fence]] = {
         "scheduler_beat": [("if own[1] and not mine and left > 0 and left <= ttl then", "if false then")],
         "timers_fire": [
             (
-                "crons_are_due = true\n  call('ZADD', K.timers(), now + AGAIN, member)",
-                "crons_are_due = true\n  call('ZADD', K.timers(), now, member)",
+                "left[member] = true\n  call('ZADD', K.timers(), now + AGAIN, member)",
+                "left[member] = true\n  call('ZADD', K.timers(), now, member)",
             )
         ],
     },
@@ -43,6 +43,13 @@ FENCES: Final[dict[str, Fence]] = {
             ("or settled < tonumber(since) then", "then"),
             ("if tick > tonumber(since) and make_way", "if make_way"),
             ("if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then", "if false then"),
+        ]
+    },
+    "an end has one hook": {
+        "hooks_start": [
+            ("if PHASE.TERMINAL[phase] and (tonumber(replayed) or 0) ~= replays then return false end", ""),
+            ("call('ZREM', K.hooks_due(), run)\n", ""),
+            ("if not PHASE.TERMINAL[phase] or not hook then return false end", ""),
         ]
     },
     "a permit that is taken is taken": {

@@ -59,7 +59,7 @@ async def test_the_store_is_asked_once_for_many_submits(shard: Shard, asked: lis
     limits = NamedLimits(shard.rate_limits)
     for _ in range(3):
         assert await limits.check_with(NAMESPACE, MAIL, Needs(5)) is RUN
-    assert asked == [["mail"]]
+    assert asked == [("mail",)]
     limits._at_hand = {key: (0.0, limit) for key, (_, limit) in limits._at_hand.items()}
     await limits.check_with(NAMESPACE, MAIL, Needs(5))
     assert len(asked) == 2

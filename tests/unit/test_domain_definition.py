@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from windlass.v1 import workflow_pb2
+from windlass.v1 import run_pb2, workflow_pb2
 from windlass_core.domain.definition import check_definition, version_of
 from windlass_core.domain.errors import InvalidField
+from windlass_core.domain.expression import Scope
 from windlass_core.domain.levels import DEFAULT_LEVEL
 from windlass_core.domain.limits import MAX_ATTEMPTS, MAX_DURATION_MS
+from windlass_core.domain.phase import Phase
 from windlass_core.domain.retry import MAX_INTERVAL_MS, Budget, Policy
 
 
@@ -22,9 +24,9 @@ def _workflow(task: dict[str, Any] | None = None, **fields: Any) -> workflow_pb2
 def test_a_plain_definition_gets_the_defaults() -> None:
     """One attempt, the middle level, the default queue, no limits."""
     definition = check_definition(_workflow(), "w")
-    assert definition.retry == Policy()
+    assert definition.task.retry == Policy()
     assert (definition.name, definition.queue, definition.level) == ("a", "default", DEFAULT_LEVEL)
-    assert (definition.execution_timeout_ms, definition.schedule_timeout_ms) == (0, 0)
+    assert (definition.task.execution_timeout_ms, definition.task.schedule_timeout_ms) == (0, 0)
     assert definition.metadata == {}
 
 
@@ -47,17 +49,52 @@ def test_what_it_says_counts() -> None:
         default_metadata_json=b'{"team":"x"}',
     )
     definition = check_definition(message, "w")
-    assert definition.retry == Policy(
+    assert definition.task.retry == Policy(
         4, 10, 2.5, 99, jitter=True, non_retryable=frozenset("A"), retryable=frozenset("B")
     )
     assert definition.budget == Budget(0.2, 10)
     assert (definition.queue, definition.level, definition.metadata) == ("q", 4, {"team": "x"})
-    assert (definition.execution_timeout_ms, definition.schedule_timeout_ms, definition.soft_timeout_ms) == (5, 6, 4)
+    task = definition.task
+    assert (task.execution_timeout_ms, task.schedule_timeout_ms, task.soft_timeout_ms) == (5, 6, 4)
+
+
+def test_each_hook_has_policies_of_its_own() -> None:
+    """Which of them counts for a run, the run's spec says."""
+    limit = workflow_pb2.RateLimit(static_key="mail")
+    message = _workflow(
+        {"name": "work", "execution_timeout_ms": 9},
+        on_failure={"name": "alert", "retry": {"max_attempts": 3}, "rate_limits": [limit]},
+        on_success={"name": "cheer"},
+        output_by_task=True,
+    )
+    definition = check_definition(message, "w")
+    assert {end: hook.name for end, hook in definition.hooks.items()} == {
+        Phase.FAILED: "alert",
+        Phase.COMPLETED: "cheer",
+    }
+    assert (definition.has_gates, definition.named_limits) == (True, ("mail",))
+    plain, alert = run_pb2.RunSpec(), run_pb2.RunSpec(hook={"task_name": "alert"})
+    assert [definition.task_of(spec).name for spec in (plain, alert)] == ["work", "alert"]
+    assert [definition.output_name(spec) for spec in (plain, alert)] == ["work", ""]
+    assert definition.task_of(alert).retry.max_attempts == 3
+
+
+def test_permits_of_a_hook_are_not_those_of_the_task() -> None:
+    """With the same expression they have keys of their own."""
+    key = {"expression": "input.user", "max_runs": 1}
+    message = _workflow({"concurrency": [key]}, on_success={"name": "b", "concurrency": [key]}, concurrency=[key])
+    definition = check_definition(message, "w")
+    scope = Scope({"user": "u"}, {})
+    task, hook = definition.task.gates, definition.hooks[Phase.COMPLETED].gates
+    assert task is not None
+    assert hook is not None
+    assert [gate[1] for gate in task.of_run("ns", scope, {}, "f")] == ["ns|a|w0|u", "ns|a|t0|u"]
+    assert [gate[1] for gate in hook.of_run("ns", scope, {}, "f")] == ["ns|a|on_success0|u"]
 
 
 def test_zeros_of_a_policy_are_its_defaults() -> None:
     """One attempt, no growth, a day at the most."""
-    policy = check_definition(_workflow({"retry": workflow_pb2.RetryPolicy(initial_interval_ms=3)}), "w").retry
+    policy = check_definition(_workflow({"retry": workflow_pb2.RetryPolicy(initial_interval_ms=3)}), "w").task.retry
     assert policy == Policy(max_attempts=1, initial_interval_ms=3, coefficient=1.0, max_interval_ms=MAX_INTERVAL_MS)
 
 
@@ -92,7 +129,11 @@ _TASK = workflow_pb2.TaskDefinition(name="a")
         (_workflow(tasks=[]), "w.tasks"),
         (_workflow(tasks=[_TASK, _TASK]), "w.tasks"),
         (_workflow({"name": ""}), "w.tasks[0].name"),
-        (_workflow({"name": "b"}), "w.tasks[0].name"),
+        (_workflow(on_failure={"name": ""}), "w.on_failure.name"),
+        (_workflow(on_failure={"name": "a"}), "w.on_failure.name"),
+        (_workflow(on_failure={"name": "b"}, on_success={"name": "b"}), "w.on_success.name"),
+        (_workflow(on_success={"name": "b", "parents": ["a"]}), "w.on_success.parents"),
+        (_workflow(on_success={"name": "b", "slot_cost": 1_001}), "w.on_success.slot_cost"),
         (_workflow({"parents": ["b"]}), "w.tasks[0].parents"),
         (_workflow({"slot_cost": 1_001}), "w.tasks[0].slot_cost"),
         (_workflow({"execution_timeout_ms": MAX_DURATION_MS + 1}), "w.tasks[0].execution_timeout_ms"),

@@ -50,7 +50,8 @@ def _gates(definition: Definition, given: bytes = b'{"user": "u1"}', **limits: i
 def test_a_plain_definition_has_no_gates() -> None:
     """Nothing is kept of it, and its runs carry nothing."""
     definition = _define()
-    assert definition.gates is None
+    assert definition.task.gates is None
+    assert not definition.has_gates
     assert _gates(definition) is None
 
 

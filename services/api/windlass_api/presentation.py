@@ -59,6 +59,7 @@ def to_run(run: stored.StoredRun) -> run_pb2.Run:
         cancel_requested=run.cancel_reason is not None,
         cancel_reason=run.cancel_reason or "",
         replays=run.replays,
+        hook_run_id=run.hook_run_id,
     )
     # What its definition had for it.
     message.spec.priority = message.spec.priority or workflow_pb2.Priority.ValueType(run.level)

@@ -150,7 +150,7 @@ class Submits:
             )
             run = (
                 check()
-                if definition.gates is None
+                if not definition.named_limits
                 else await self._limits.check_with(ticket.namespace, definition, check)
             )
         except (InvalidField, StoreUnavailable) as error:

@@ -47,5 +47,7 @@ async def submission_of(
         tick_ms=tick_ms,
     )
     submission = run_service_pb2.RunSubmission(run_id=run_id_of(cron_id, tick_ms), spec=run)
-    check = partial(check_submission, submission, definition, namespace=namespace, wait=False, path="run", by_cron=True)
+    check = partial(
+        check_submission, submission, definition, namespace=namespace, wait=False, path="run", by_engine=True
+    )
     return await limits.check_with(namespace, definition, check)

@@ -48,7 +48,7 @@ async def terms_of(
     if spec.HasField("retry"):
         policy = check_policy(spec.retry, "spec.retry")
     else:
-        policy = definition.retry if definition else _NO_RETRY
+        policy = definition.task_of(spec).retry if definition else _NO_RETRY
     return Terms(policy, definition.budget if definition else None)
 
 

@@ -35,7 +35,7 @@ class NamedLimits:
 
         Raises InvalidField as `check` does, StoreUnavailable.
         """
-        names = definition.gates.named_limits if definition.gates is not None else ()
+        names = definition.named_limits
         if not names:
             return check(limits={})
         now = time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from windlass.v1 import run_pb2, run_service_pb2
-from windlass_core.domain.definition import Definition, check_duration, check_level, check_policy
+from windlass_core.domain.definition import Definition, TaskTerms, check_duration, check_level, check_policy
 from windlass_core.domain.errors import InvalidField, TooLarge
 from windlass_core.domain.expression import Scope
 from windlass_core.domain.idempotency import claim_of
@@ -34,12 +34,13 @@ def check_submission(
     wait: bool,
     path: str,
     limits: Mapping[str, int] = _NO_LIMITS,
-    by_cron: bool = False,
+    by_engine: bool = False,
     home: Home = NO_HOME,
 ) -> Submission:
     """What the store takes; `limits` are the rate limits that the definition names, in units.
 
-    Only what the engine submits `by_cron` names a cron. `home` is where the parent task run is, for a sticky one.
+    Only what the engine itself submits names a cron, or is the run of a hook. `home` is where the parent task
+    run is, for a sticky one.
 
     Raises InvalidField, and NotFound for a limit that nobody has put, with a field below `path`.
     """
@@ -55,9 +56,11 @@ def check_submission(
     level = check_level(spec.priority, f"{path}.spec.priority") or definition.level
     queue = check_name(spec.queue, f"{path}.spec.queue") if spec.queue else definition.queue
     delay_ms = check_duration(spec.delay_ms, f"{path}.spec.delay_ms")
-    expires_ms = _check_expiry(spec, definition, f"{path}.spec.expires_ms")
-    if spec.run_at_ms or spec.cron_id:
-        _check_timing(spec, f"{path}.spec", by_cron=by_cron)
+    expires_ms = _check_expiry(spec, definition.task, f"{path}.spec.expires_ms")
+    if not by_engine:
+        _check_own(spec, f"{path}.spec")
+    if spec.run_at_ms:
+        _check_timing(spec, f"{path}.spec")
     if spec.HasField("retry"):
         check_policy(spec.retry, f"{path}.spec.retry")
     if spec.parent_task_run_id:
@@ -67,21 +70,14 @@ def check_submission(
     if definition.keyed is not None or spec.HasField("idempotency"):
         spec = _with_key(spec, definition, Scope(given, metadata), f"{path}.spec.idempotency")
         more |= _claim(spec, submission.spec.metadata_json, given, f"{namespace}|{definition.name}", path)
-    serialized = spec.SerializeToString()
-    if len(serialized) > _MAX_SPEC_BYTES:
-        # Fields that this engine does not know are kept: they count too.
-        raise TooLarge(
-            f"{path}.spec: {len(serialized)} bytes are over the limit of {_MAX_SPEC_BYTES}",
-            f"{path}.spec",
-            _MAX_SPEC_BYTES,
-        )
-    if definition.gates is not None:
-        scope = Scope(given, metadata)
-        if gates := definition.gates.of_run(namespace, scope, limits, f"{path}.spec"):
-            more["g"] = gates
+    serialized = _serialize(spec, f"{path}.spec")
+    if definition.has_gates:
+        more |= _gates_of(definition, namespace, Scope(given, metadata), limits, f"{path}.spec")
+    if definition.hooks:
+        more["hk"] = "".join(definition.hooks)
     if spec.run_at_ms:
         more["at"] = spec.run_at_ms
-    demand = _demand_of(spec, definition, home, path)
+    demand = _demand_of(spec, definition.task, home, path)
     if demand is not PLAIN:
         more["p"] = demand.entry()
     return Submission(
@@ -92,7 +88,7 @@ def check_submission(
         definition.version,
         delay_ms,
         expires_ms,
-        definition.execution_timeout_ms,
+        definition.task.execution_timeout_ms,
         wait,
         spec.parent_task_run_id,
         recorded(spec.traceparent),
@@ -100,9 +96,35 @@ def check_submission(
     )
 
 
-def _check_timing(spec: run_pb2.RunSpec, path: str, *, by_cron: bool) -> None:
-    if spec.cron_id and not by_cron:
-        raise InvalidField(f"{path}.cron_id: the engine sets it, callers leave it out", f"{path}.cron_id")
+def _check_own(spec: run_pb2.RunSpec, path: str) -> None:
+    """A caller says nothing of what is the engine's to say."""
+    for name, is_said in (("cron_id", spec.cron_id), ("hook", spec.HasField("hook"))):
+        if is_said:
+            raise InvalidField(f"{path}.{name}: the engine sets it, callers leave it out", f"{path}.{name}")
+
+
+def _serialize(spec: run_pb2.RunSpec, path: str) -> bytes:
+    serialized = spec.SerializeToString()
+    # A hook's has the output of the run that it follows besides.
+    limit = _MAX_SPEC_BYTES + MAX_PAYLOAD_BYTES if spec.HasField("hook") else _MAX_SPEC_BYTES
+    if len(serialized) > limit:
+        # Fields that this engine does not know are kept: they count too.
+        raise TooLarge(f"{path}: {len(serialized)} bytes are over the limit of {limit}", path, limit)
+    return serialized
+
+
+def _gates_of(
+    definition: Definition, namespace: str, scope: Scope, limits: Mapping[str, int], path: str
+) -> dict[str, Any]:
+    for hook in definition.hooks.values():
+        if hook.gates is not None:
+            # What its run would be refused for is told now, while there is somebody to tell.
+            hook.gates.of_run(namespace, scope, limits, path)
+    gates = definition.task.gates.of_run(namespace, scope, limits, path) if definition.task.gates is not None else None
+    return {"g": gates} if gates else {}
+
+
+def _check_timing(spec: run_pb2.RunSpec, path: str) -> None:
     if not 0 <= spec.run_at_ms <= MAX_MOMENT_MS:
         field = f"{path}.run_at_ms"
         raise InvalidField(
@@ -113,11 +135,11 @@ def _check_timing(spec: run_pb2.RunSpec, path: str, *, by_cron: bool) -> None:
         raise InvalidField(f"{field}: expected none beside run_at_ms, which says when it starts", field)
 
 
-def _check_expiry(spec: run_pb2.RunSpec, definition: Definition, field: str) -> int:
+def _check_expiry(spec: run_pb2.RunSpec, task: TaskTerms, field: str) -> int:
     """How long after its accept the run may wait for its start. A schedule timeout counts from the end of a delay."""
     expires_ms = check_duration(spec.expires_ms, field)
     if not expires_ms:
-        return spec.delay_ms + definition.schedule_timeout_ms if definition.schedule_timeout_ms else 0
+        return spec.delay_ms + task.schedule_timeout_ms if task.schedule_timeout_ms else 0
     if expires_ms <= spec.delay_ms:
         raise InvalidField(f"{field}: expected more than the delay of {spec.delay_ms} ms, got {expires_ms} ms", field)
     return expires_ms
@@ -134,11 +156,11 @@ def _check_lengths(spec: run_pb2.RunSpec, path: str) -> None:
             raise TooLarge(f"{field}: over {limit} bytes", field, limit)
 
 
-def _demand_of(spec: run_pb2.RunSpec, definition: Definition, home: Home, path: str) -> Demand:
+def _demand_of(spec: run_pb2.RunSpec, task: TaskTerms, home: Home, path: str) -> Demand:
     """What the run demands of its worker; PLAIN itself where that is nothing."""
     if not spec.HasField("placement"):
-        return definition.demand
-    demand = check_run_demand(spec.placement, definition.demand, home, f"{path}.spec.placement")
+        return task.demand
+    demand = check_run_demand(spec.placement, task.demand, home, f"{path}.spec.placement")
     return PLAIN if demand.is_plain else demand
 
 

@@ -40,8 +40,10 @@ class Attempt:
     traceparent: str = ""
     # It has to be alone in its process.
     isolated: bool = False
-    # Of a first attempt, where its workflow has one; known once it has been sent.
+    # Known once it has been sent. Of a first attempt, where its workflow has one:
     budget: Budget | None = None
+    # The name under which the run's output tells the task's; empty where it is the task's.
+    output_name: str = ""
 
     @property
     def kept_bytes(self) -> int:
@@ -79,25 +81,25 @@ def to_assignment(
 ) -> dispatch_pb2.Assignment:
     """The message for the worker."""
     spec = run_pb2.RunSpec.FromString(spec_bytes)
-    if spec.HasField("retry"):
-        max_attempts = spec.retry.max_attempts or 1
-    else:
-        max_attempts = definition.retry.max_attempts if definition else 1
-    if definition is not None and attempt.number == 1:
-        attempt.budget = definition.budget
+    task = definition.task_of(spec) if definition is not None else None
+    policy = spec.retry if spec.HasField("retry") else task.retry if task else None
+    if definition is not None:
+        attempt.output_name = definition.output_name(spec)
+        if attempt.number == 1:
+            attempt.budget = definition.budget
     message = dispatch_pb2.Assignment(
         run_id=attempt.run_id,
         lease_id=attempt.lease_id,
         attempt=attempt.number,
-        max_attempts=max_attempts,
-        task_name=spec.workflow_name,
+        max_attempts=policy.max_attempts or 1 if policy else 1,
+        task_name=task.name if task else spec.workflow_name,
         spec=spec,
         execution_timeout_ms=attempt.execution_timeout_ms,
         created_at_ms=attempt.created_ms,
         cancel_requested=attempt.cancelled,
     )
-    if definition is not None and definition.soft_timeout_ms:
-        message.soft_timeout_ms = definition.soft_timeout_ms
+    if task is not None and task.soft_timeout_ms:
+        message.soft_timeout_ms = task.soft_timeout_ms
     if attempt.isolated:
         message.isolated = True
     if failures:

@@ -12,6 +12,7 @@ import structlog
 from windlass.v1 import dispatch_pb2, run_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreFull
+from windlass_core.domain.names import flow_task
 from windlass_core.judgement import Judgement, judge, terms_of
 from windlass_core.metrics import Ending, Metrics
 from windlass_core.pump import Hold, Pump
@@ -170,13 +171,29 @@ class Reports:
 
     async def _complete(self, items: list[Completion]) -> None:
         await self._after_words([item.attempt[1] for item in items])
-        verdicts = await self._shard.runs.complete([_completed(item) for item in items])
+        names = await self._output_names(items)
+        verdicts = await self._shard.runs.complete([_completed(*each) for each in zip(items, names, strict=True)])
         for item, verdict in zip(items, verdicts, strict=True):
             ack = dispatch_pb2.Ack(lease_id=item.attempt[1], outcome=_OUTCOMES[verdict])
             item.stream.acknowledge(ack)
         self._metrics.attempts_ended(
             (item.known, "completed") for item, verdict in zip(items, verdicts, strict=True) if verdict == "recorded"
         )
+
+    async def _output_names(self, items: list[Completion]) -> list[str]:
+        """The name under which each run's output has the task's; empty where it is the task's."""
+        strangers = [item for item in items if item.known is None]
+        found = iter(await asyncio.gather(*map(self._output_name, strangers)) if strangers else ())
+        return [item.known.output_name if item.known is not None else next(found) for item in items]
+
+    async def _output_name(self, item: Completion) -> str:
+        """Of an attempt that another dispatcher delivered."""
+        namespace = item.stream.namespace
+        (run,) = await self._shard.runs.get(namespace, [item.attempt[0]])
+        if run is None:
+            return ""
+        definition = await self._definitions.version(namespace, flow_task(run.flow), run.version)
+        return definition.output_name(run_pb2.RunSpec.FromString(run.spec)) if definition is not None else ""
 
     async def _fail(self, items: list[Failing]) -> None:
         await self._after_words([item.effect.lease_id for item in items])
@@ -274,11 +291,14 @@ class Reports:
         self._dropped_lines += sum(len(log.lines) for log in logs)
 
 
-def _completed(item: Completion) -> Completed:
-    """With the budget that a first attempt adds to, where there is one."""
+def _completed(item: Completion, output_name: str) -> Completed:
+    """As the store takes it: with the run's output, and with the budget that a first attempt adds to."""
+    run_id, lease_id, output = item.attempt
+    if output_name:
+        output = b'{"%b":%b}' % (output_name.encode(), output)
     if item.known is None or item.known.budget is None:
-        return item.attempt
-    return (*item.attempt, item.known.budget)
+        return run_id, lease_id, output
+    return run_id, lease_id, output, item.known.budget
 
 
 def _completion_bytes(item: Completion) -> int:

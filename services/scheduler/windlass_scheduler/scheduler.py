@@ -1,4 +1,4 @@
-"""Owns the scheduler's loops: beating for its shard, matching, timers, crons, reaping, retention.
+"""Owns the scheduler's loops: beating for its shard, matching, timers, crons, hooks, reaping, retention.
 
 The store's scripts do the work and are safe under two owners; ownership only avoids doing it twice.
 """
@@ -14,6 +14,7 @@ from typing_extensions import override
 from windlass.v1 import run_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import StoreUnavailable
+from windlass_core.domain.names import flow_namespace
 from windlass_core.http_door import Readiness
 from windlass_core.judgement import judge, terms_of
 from windlass_core.metrics import Metrics
@@ -23,6 +24,7 @@ from windlass_core.service import Service
 from windlass_core.settings import SchedulerSettings
 from windlass_core.store.scheduling import Overdue
 from windlass_scheduler.crons import CronFirer
+from windlass_scheduler.hooks import HookStarter
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +60,8 @@ class Scheduler(Service):
         self._definitions = DefinitionCache(self.shard.definitions)
         self._crons = CronFirer(self.shard, self._definitions, self.observation.metrics)
         self._crons_due = asyncio.Event()
+        self._hooks = HookStarter(self.shard, self._definitions, self.observation.metrics)
+        self._hooks_due = asyncio.Event()
         self._hold_ms = int(settings.session_ttl.total_seconds() * 1000)
         self._retention_ms = int(settings.retention.total_seconds() * 1000)
         self._owner = asyncio.Event()
@@ -79,6 +83,7 @@ class Scheduler(Service):
             self._forever(self._match_once),
             self._forever(self._fire_once),
             self._forever(self._fire_crons_once),
+            self._forever(self._start_hooks_once),
             self._forever(self._expire_once),
         ]
 
@@ -188,6 +193,8 @@ class Scheduler(Service):
             self._set_due(fired.next_due_ms, fired.now_ms)
         if fired.crons_are_due:
             self._crons_due.set()
+        if fired.hooks_are_due:
+            self._hooks_due.set()
         for overdue in fired.overdue:
             await self._end_overdue(overdue)
 
@@ -198,13 +205,20 @@ class Scheduler(Service):
         while self._owner.is_set() and await self._crons.fire_due():
             pass
 
+    async def _start_hooks_once(self) -> None:
+        """Nor the timers': as many hooks may be owed as runs end."""
+        await self._hooks_due.wait()
+        self._hooks_due.clear()
+        while self._owner.is_set() and await self._hooks.start_owed():
+            pass
+
     async def _end_overdue(self, overdue: Overdue) -> None:
         """The worker was to have stopped the attempt itself; it didn't, or couldn't tell."""
         failure = run_pb2.Failure(
             type="ExecutionTimeout",
             message="the attempt ran longer than its execution timeout, and its worker did not end it",
         )
-        namespace = overdue.flow.partition("|")[0]
+        namespace = flow_namespace(overdue.flow)
         (body,) = await self.shard.runs.specs([overdue.run_id])
         spec = run_pb2.RunSpec.FromString(body)
         terms = await terms_of(self._definitions, namespace, overdue.flow, overdue.version, spec)

@@ -107,34 +107,29 @@ class Gates:
         return gates
 
 
-def check_gates(message: workflow_pb2.WorkflowDefinition, field: str) -> Gates | None:
-    """What a definition of one task asks for, None for nothing. Raises InvalidField below `field`."""
-    task = message.tasks[0]
-    path = f"{field}.tasks[0]"
-    if not (message.concurrency or task.concurrency or task.rate_limits):
+def check_gates(
+    task: workflow_pb2.TaskDefinition, field: str, workflow: str, place: str, kept: Sequence[KeyedPermits] = ()
+) -> Gates | None:
+    """What a task of a workflow asks for, None for nothing. Raises InvalidField below `field`.
+
+    `place` tells its keys from those of the workflow's other tasks; `kept` is what its runs keep to their ends.
+    """
+    if not (kept or task.concurrency or task.rate_limits):
         return None
-    for asked, place in (
-        (message.concurrency, f"{field}.concurrency"),
-        (task.concurrency, f"{path}.concurrency"),
-        (task.rate_limits, f"{path}.rate_limits"),
-    ):
-        if len(asked) > MAX_GATES_OF_A_KIND:
-            raise InvalidField(f"{place}: expected at most {MAX_GATES_OF_A_KIND}, got {len(asked)}", place)
-    rates = _check_rates(task.rate_limits, f"{path}.rate_limits", message.name)
+    rates = _check_rates(task.rate_limits, f"{field}.rate_limits", workflow)
     return Gates(
-        message.name,
-        [
-            *_check_permits(message.concurrency, "w", f"{field}.concurrency", message.name),
-            *_check_permits(task.concurrency, "t", f"{path}.concurrency", message.name),
-        ],
+        workflow,
+        [*kept, *check_permits(task.concurrency, "t", f"{field}.concurrency", workflow, place)],
         rates,
         [rate.name for rate in rates if isinstance(rate.name, str)],
     )
 
 
-def _check_permits(
-    asked: Sequence[workflow_pb2.Concurrency], level: Level, field: str, workflow: str
+def check_permits(
+    asked: Sequence[workflow_pb2.Concurrency], level: Level, field: str, workflow: str, place: str
 ) -> list[KeyedPermits]:
+    """Permits as a workflow or a task asks for them. Raises InvalidField below `field`."""
+    _check_count(asked, field)
     checked = []
     for i, each in enumerate(asked):
         path = f"{field}[{i}]"
@@ -147,11 +142,12 @@ def _check_permits(
             raise InvalidField(
                 f"{path}.strategy: expected a ConcurrencyStrategy, got {each.strategy}", f"{path}.strategy"
             )
-        checked.append(KeyedPermits(f"{level}{i}", key, each.max_runs, _STRATEGIES[each.strategy], level))
+        checked.append(KeyedPermits(f"{place}{i}", key, each.max_runs, _STRATEGIES[each.strategy], level))
     return checked
 
 
 def _check_rates(asked: Sequence[workflow_pb2.RateLimit], field: str, workflow: str) -> list[Rate]:
+    _check_count(asked, field)
     checked = [_check_rate(each, f"{field}[{i}]", workflow) for i, each in enumerate(asked)]
     names = [rate.name for rate in checked]
     for i, name in enumerate(names):
@@ -159,6 +155,11 @@ def _check_rates(asked: Sequence[workflow_pb2.RateLimit], field: str, workflow: 
             path = f"{field}[{i}].static_key"
             raise InvalidField(f"{path}: {name!r} stands here twice; add their units up", path)
     return checked
+
+
+def _check_count(asked: Sequence[object], field: str) -> None:
+    if len(asked) > MAX_GATES_OF_A_KIND:
+        raise InvalidField(f"{field}: expected at most {MAX_GATES_OF_A_KIND}, got {len(asked)}", field)
 
 
 def _check_rate(rate: workflow_pb2.RateLimit, field: str, workflow: str) -> Rate:

@@ -74,6 +74,11 @@ def flow_name(namespace: str, queue: str, task: str, demand: str = "") -> str:
     return f"{plain}|{demand}" if demand else plain
 
 
+def flow_namespace(flow: str) -> str:
+    """The namespace of a flow."""
+    return flow.split("|", 1)[0]
+
+
 def flow_queue(flow: str) -> str:
     """The queue of a flow."""
     return flow.split("|", 2)[1]

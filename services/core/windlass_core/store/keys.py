@@ -39,6 +39,7 @@ FAMILIES = (
     Family("scheduled", "sx:{ns}", "zset", "scheduled run that is still to come → its time, ms", "until its time"),
     Family("idempotency", "ik:{key}", "string", "run and digest of its content", "a window, or with its run"),
     Family("done", "done", "list", "ended runs as `ms run`, oldest first", "runs' retention"),
+    Family("hooks_due", "hk", "zset", "ended run whose hook has yet to be started → ended, ms", "until it is"),
     # Queues
     Family("lane", "q:{lane}", "zset", "ready run → ready since, ms", "while not empty"),
     Family("lane_meta", "m:{lane}", "hash", "at: `ring`, or the gate it is parked at; g: gates", "with its lane"),
@@ -140,6 +141,8 @@ RUN_FIELDS = {
     "sb": "bytes of the chunks that are kept",
     "sn": "lease of the last attempt that wrote chunks, and how many it has, msgpack",
     "tp": "traceparent, where the trace is recorded",
+    "hk": "codes of the ends that a hook follows, only where there are any",
+    "hr": "run of the hook that followed its last end",
 }
 
 # Fields of a cron's hash.
@@ -211,6 +214,7 @@ TIMER_KINDS = {
     "crowd:KEY": "the oldest that contend for it are to be cancelled",
     "open:GATE": "lanes that are parked there are to come back: of a rate limit, at its window's end",
     "crons:": "the first cron is due",
+    "hooks:": "runs have ended whose hooks are to be started",
     "room:GROUP": "a run that is too costly for its free workers has waited for long",
 }
 

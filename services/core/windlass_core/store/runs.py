@@ -102,9 +102,11 @@ class StoredRun:
     place: str = ""
     # A serialized Progress, empty where the last attempt has told none.
     progress: bytes = b""
+    # The run of the hook that followed its end.
+    hook_run_id: str = ""
 
 
-_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp", "L", "pg", "fd")
+_STANDING = ("f", "v", "ph", "n", "c", "t", "s", "d", "wk", "cx", "rp", "L", "pg", "fd", "hr")
 _FIELDS = (*_STANDING, "b", "o", "p")
 
 
@@ -124,6 +126,7 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         lease,
         progress,
         dropped,
+        hook,
         *payloads,
     ) = values
     if flow is None:
@@ -149,6 +152,7 @@ def _to_run(run_id: str, values: Sequence[bytes | None]) -> StoredRun | None:
         failures_dropped=int(dropped or 0),
         replays=int(replays or 0),
         progress=_progress_of(progress, lease) if progress else b"",
+        hook_run_id=(hook or b"").decode(),
     )
 
 

@@ -47,6 +47,7 @@ class Fired:
     now_ms: int
     overdue: list[Overdue]
     crons_are_due: bool
+    hooks_are_due: bool
 
 
 class Scheduling:
@@ -77,8 +78,8 @@ class Scheduling:
 
     async def fire(self) -> Fired:
         """Does what is due, at most TIMERS_AT_ONCE of it."""
-        count, due, now, overdue, crons_are_due = await self._scripts.step("timers_fire", TIMERS_AT_ONCE)
-        return Fired(count, due, now, [_to_overdue(entry) for entry in overdue], bool(crons_are_due))
+        count, due, now, overdue, are_due = await self._scripts.step("timers_fire", TIMERS_AT_ONCE)
+        return Fired(count, due, now, [_to_overdue(entry) for entry in overdue], *map(bool, are_due))
 
     async def reap(self, lost: bytes, crashed: bytes) -> tuple[int, bool]:
         """Takes back what expired sessions held; `lost` and `crashed` are the Failures to record.

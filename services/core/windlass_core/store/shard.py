@@ -8,6 +8,7 @@ from windlass_core.store.definitions import Definitions
 from windlass_core.store.failures import store_errors
 from windlass_core.store.figures import FiguresReader
 from windlass_core.store.gates import Gates
+from windlass_core.store.hooks import Hooks
 from windlass_core.store.keys import Keys
 from windlass_core.store.links import Links
 from windlass_core.store.processes import Processes
@@ -42,6 +43,7 @@ class Shard:
         self._reader = reader = Reader(self.redis)
         self.runs = Runs(reader, scripts, self.keys)
         self.crons = Crons(reader, scripts, self.keys)
+        self.hooks = Hooks(scripts)
         self.scheduled = ScheduledRuns(reader, scripts, self.keys)
         self.workers = Workers(reader, scripts, self.keys)
         self.scheduling = Scheduling(scripts)

@@ -23,22 +23,33 @@ local function place_before(level, gates)
   return first_place(level, cmsgpack.pack(gates))
 end
 
-local function accept(
-  place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates, more
-)
+-- What stays of a run whatever becomes of it.
+local function record(spec, flow, level, version, timeout, parent, trace, gates, more)
   local sets = { 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now }
   local function set(field, value)
     sets[#sets + 1] = field
     sets[#sets + 1] = value
   end
   if timeout > 0 then set('x', timeout) end
-  if wait then set('w', inc) end
   if trace ~= '' then set('tp', trace) end
   if gates then set('g', cmsgpack.pack(gates)) end
-  if parent ~= '' then
-    set('pa', parent)
-    if has_parent then call('SADD', K.children(parent), run) end
-  end
+  if parent ~= '' then set('pa', parent) end
+  if more and more.hk then set('hk', more.hk) end
+  return sets, set
+end
+
+local function note_accepted(run, flow)
+  gather_kept(flow, 1)
+  times[#times + 1] = now
+  times[#times + 1] = run
+end
+
+local function accept(
+  place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates, more
+)
+  local sets, set = record(spec, flow, level, version, timeout, parent, trace, gates, more)
+  if wait then set('w', inc) end
+  if has_parent then call('SADD', K.children(parent), run) end
   local at = more and more.at or 0
   local due = delay > 0 and now + delay or at
   if at > 0 then set('at', at) end
@@ -49,8 +60,9 @@ local function accept(
     if at > 0 then call('ZADD', K.scheduled(namespace_of(flow)), at, run) end
   else
     set('ph', PHASE.READY)
-    gather_ready(flow, level, run, exactly + place / PARTS, gates)
-    if gates then join_crowd(run, level, gates, exactly + place / PARTS) end
+    local since = more and more.since or exactly + place / PARTS
+    gather_ready(flow, level, run, since, gates)
+    if gates then join_crowd(run, level, gates, since) end
     ready = ready + 1
   end
   if expires > 0 then
@@ -58,19 +70,15 @@ local function accept(
     set_timer('start:' .. run, math.max(now, at) + expires)
   end
   call('HSET', K.run(run), unpack(sets))
-  gather_kept(flow, 1)
-  times[#times + 1] = now
-  times[#times + 1] = run
+  note_accepted(run, flow)
 end
 
-local function accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
-  call('HSET', K.run(run), 'b', spec, 'f', flow, 'p', level, 'v', version, 'c', now)
-  if parent ~= '' then call('HSET', K.run(run), 'pa', parent) end
-  if gates then call('HSET', K.run(run), 'g', cmsgpack.pack(gates)) end
+local function accept_cancelled(
+  run, spec, flow, level, version, timeout, inc, wait, parent, trace, gates, more, reason
+)
+  call('HSET', K.run(run), unpack((record(spec, flow, level, version, timeout, parent, trace, gates, more))))
   finish(run, { f = flow, w = wait and inc }, PHASE.CANCELLED, nil, reason)
-  gather_kept(flow, 1)
-  times[#times + 1] = now
-  times[#times + 1] = run
+  note_accepted(run, flow)
 end
 
 -- Accepts a run once more that is there, and that nobody has queued yet.

@@ -40,7 +40,7 @@ local function accept_runs(namespace, inc, runs)
         if delay == 0 and (more.at or 0) <= now then reason = reason or refusal(gates) end
       end
       if reason then
-        accept_cancelled(run, spec, flow, level, version, inc, wait, parent, gates, reason)
+        accept_cancelled(run, spec, flow, level, version, timeout, inc, wait, parent, trace, gates, more, reason)
       else
         accept(
           place, run, spec, flow, level, version, delay, expires, timeout, inc, wait, parent, trace, has_parent, gates,

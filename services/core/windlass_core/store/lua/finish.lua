@@ -1,4 +1,4 @@
--- The end of a run, of which those who wait for it are told. Needs `telling`.
+-- The end of a run, of which those who wait for it are told. Needs `telling` and `wake`.
 local INLINE_BYTES = 4096
 
 -- What is told of an ended run: { run, phase, output, last failure, reason, namespace }. Of an output
@@ -15,7 +15,10 @@ end
 -- Ends runs; `done` entries are gathered too. Needs `permits`.
 local ended = {}
 
--- r: the fields f, w, ww, x, xs, L, g of the run.
+-- Runs whose end a hook follows, each after its time.
+local hooked = {}
+
+-- r: the fields f, w, ww, x, xs, L, g of the run, and but for one that ends CANCELLED hk.
 local function finish(run, r, phase, output, reason)
   local sets = { 'ph', phase, 'd', now }
   if output then
@@ -29,6 +32,10 @@ local function finish(run, r, phase, output, reason)
   call('HSET', K.run(run), unpack(sets))
   ended[#ended + 1] = now .. ' ' .. run
   if phase == PHASE.FAILED then call('ZADD', K.failed_by_time(namespace_of(r.f)), now, run) end
+  if r.hk and string.find(r.hk, phase, 1, true) then
+    hooked[#hooked + 1] = now
+    hooked[#hooked + 1] = run
+  end
   if r.xs then call('ZREM', K.timers(), 'start:' .. run) end
   if r.x and r.L then call('ZREM', K.timers(), 'stop:' .. run .. ':' .. r.L) end
   if r.g then gather_permits(run, cmsgpack.unpack(r.g), false) end
@@ -49,6 +56,11 @@ local function flush_finished()
     call('RPUSH', K.done(), unpack(ended, first, math.min(first + 999, #ended)))
   end
   ended = {}
+  for first = 1, #hooked, 1000 do
+    call('ZADD', K.hooks_due(), unpack(hooked, first, math.min(first + 999, #hooked)))
+  end
+  if #hooked > 0 then set_timer('hooks:', now) end
+  hooked = {}
   release_permits()
   mark_woken()
   tell_gathered()

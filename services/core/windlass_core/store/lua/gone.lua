@@ -2,9 +2,9 @@
 local GONE_AT_ONCE = 50
 
 local function fail_waiting(run, flow, worker, failure)
-  local f = call('HMGET', K.run(run), 'ph', 'p', 'w', 'ww', 'xs', 'g', 'n', 'rp', 'fw')
+  local f = call('HMGET', K.run(run), 'ph', 'p', 'w', 'ww', 'xs', 'g', 'n', 'rp', 'fw', 'hk')
   remember(run, { n = f[7] or 0, wk = worker, s = now, rp = f[8] }, failure)
-  local r = { ph = f[1], f = flow, p = f[2], w = f[3], ww = f[4], xs = f[5], g = f[6] }
+  local r = { ph = f[1], f = flow, p = f[2], w = f[3], ww = f[4], xs = f[5], g = f[6], hk = f[10] }
   finish_waiting(run, r, nil, PHASE.FAILED)
   gather_moved(run, f[9])
 end

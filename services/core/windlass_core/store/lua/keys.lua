@@ -13,6 +13,7 @@ function K.failed_by_time(ns) return P .. 'fx:' .. ns end
 function K.scheduled(ns) return P .. 'sx:' .. ns end
 function K.idempotency(key) return P .. 'ik:' .. key end
 function K.done() return P .. 'done' end
+function K.hooks_due() return P .. 'hk' end
 function K.lane(lane) return P .. 'q:' .. lane end
 function K.lane_meta(lane) return P .. 'm:' .. lane end
 function K.ring(flow, level) return P .. 'ring:' .. flow .. '/' .. level end

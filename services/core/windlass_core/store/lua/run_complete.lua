@@ -29,14 +29,14 @@ local attempts, leases = unpack(cmsgpack.unpack(ARGV[1]))
 local verdicts = {}
 for place, item in ipairs(attempts) do
   local run, lease, output, budget = unpack(item)
-  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'g')
+  local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'g', 'hk')
   local live = f[1] == PHASE.LEASED or f[1] == PHASE.RUNNING
   if f[2] ~= lease then
     verdicts[place] = 'lease_lost'
   elseif live then
     verdicts[place] = 'recorded'
     if budget then gather_deposit(f[4], budget) end
-    local r = { L = lease, f = f[4], w = f[5], ww = f[6], x = f[7], g = f[9] }
+    local r = { L = lease, f = f[4], w = f[5], ww = f[6], x = f[7], g = f[9], hk = f[10] }
     if f[8] then
       finish(run, r, PHASE.CANCELLED, nil, f[8])
     else

@@ -63,10 +63,11 @@ end
 for place, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local run, lease, what, delay, failure, budget = unpack(item)
   local f = call('HMGET', K.run(run), 'ph', 'L', 'wk', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'fw',
-    'is', 'rp', 'g')
+    'is', 'rp', 'g', 'hk')
   local r = {
     L = f[2], wk = f[3], f = f[4], w = f[5], ww = f[6], x = f[7], cx = f[8],
     p = f[9], c = f[10], t = f[11], n = f[12], s = f[13], is = f[15], rp = f[16], g = f[17],
+    hk = f[18],
   }
   if r.L ~= lease then
     verdicts[place] = 'lease_lost'

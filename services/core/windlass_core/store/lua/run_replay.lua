@@ -20,7 +20,7 @@
 --!include idempotency
 local namespace, only_failed, runs = unpack(cmsgpack.unpack(ARGV[1]))
 -- What the last execution left. Who waited for its end has been told; a time to start by was the submit's.
-local LEFT = { 'd', 'o', 'cx', 'L', 'wk', 's', 'n', 'cr', 'lo', 'is', 'xs', 'w', 'ww', 'pg' }
+local LEFT = { 'd', 'o', 'cx', 'L', 'wk', 's', 'n', 'cr', 'lo', 'is', 'xs', 'w', 'ww', 'pg', 'hr' }
 
 local function join_parent(run, parent)
   local flow = call('HGET', K.run(parent), 'f')

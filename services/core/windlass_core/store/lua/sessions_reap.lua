@@ -29,10 +29,10 @@ local taken, more = 0, false
 
 local function take_from_worker(run, lease, alone)
   local f = call('HMGET', K.run(run), 'ph', 'L', 'f', 'w', 'ww', 'x', 'cx', 'p', 'c', 't', 'n', 's', 'wk', 'fw',
-    'tp', 'rp', 'g')
+    'tp', 'rp', 'g', 'hk')
   local r = {
     L = lease, f = f[3], w = f[4], ww = f[5], x = f[6], cx = f[7], p = f[8], c = f[9], t = f[10], n = f[11],
-    s = f[12], wk = f[13], rp = f[16], g = f[17],
+    s = f[12], wk = f[13], rp = f[16], g = f[17], hk = f[18],
   }
   local running = f[1] == PHASE.RUNNING
   if f[2] ~= lease or not (running or f[1] == PHASE.LEASED) then return end

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- Purpose: does what is due: delays and backoffs end, starts are missed, children are cancelled,
 --          groups come to know their flows, lanes come back from gates that opened, workers are kept free
---          for costly runs. Crons are left to the caller.
+--          for costly runs. Crons and hooks are left to the caller.
 -- KEYS:    1 prefix of the shard
 -- ARGV:    1 msgpack: how many timers at the most
 -- Returns: msgpack: { { fired, next due ms or 0, now ms, overdue attempts: { run, lease, attempt,
---            flow, version }, whether crons are due }, traced }; the caller decides on attempts and
---            calls run_fail, on crons and calls crons_fire
--- Invariants: the timer of an overdue attempt, and of crons, stays, five seconds on, until it is moved.
+--            flow, version }, { whether crons are due, whether hooks are } }, traced }; the caller
+--            decides on attempts and calls run_fail, on crons crons_fire, on hooks hooks_start
+-- Invariants: what is left to the caller keeps its timer, five seconds on, until that is moved.
 -- Cost:    O(log n) per timer, 200 children and one page of flows per call, 100 lanes per gate
 --!include keys
 --!include time
@@ -27,21 +27,12 @@
 --!include traced
 local children_left = 200
 local AGAIN = 5000
-local overdue, crons_are_due = {}, false
+local overdue = {}
 local fire = {}
 
 -- What is cancelled next may be among what became ready just now: it has to be in its lane by then.
 local function queue_ready()
   for group in pairs(queue_gathered()) do mark_dirty(group) end
-end
-
-local function note_wait(run, r)
-  local failure = call('LINDEX', K.failures(run), -1)
-  if r[1] == PHASE.BACKOFF and failure then
-    note_traced('backoff', run, r[4], r[2], r[5], cmsgpack.unpack(failure)[4])
-  else
-    note_traced('delay', run, r[4], r[2], r[5], r[6])
-  end
 end
 
 function fire.ready(run)
@@ -101,10 +92,15 @@ end
 
 function fire.room(group, member) look_after_room(group, member) end
 
-function fire.crons(_, member)
-  crons_are_due = true
+-- Kinds of which something is due that the caller does.
+local left = {}
+
+local function leave(_, member)
+  left[member] = true
   call('ZADD', K.timers(), now + AGAIN, member)
 end
+
+fire.crons, fire.hooks = leave, leave
 
 local due = call('ZRANGE', K.timers(), '-inf', now, 'BYSCORE', 'LIMIT', 0, cmsgpack.unpack(ARGV[1]))
 for _, member in ipairs(due) do
@@ -116,4 +112,5 @@ queue_ready()
 mark_freed()
 flush_finished()
 local head = call('ZRANGE', K.timers(), 0, 0, 'WITHSCORES')
-return cmsgpack.pack({ { #due, tonumber(head[2] or 0), now, overdue, crons_are_due }, traced })
+local are_due = { left['crons:'] or false, left['hooks:'] or false }
+return cmsgpack.pack({ { #due, tonumber(head[2] or 0), now, overdue, are_due }, traced })
