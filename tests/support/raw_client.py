@@ -117,11 +117,12 @@ async def open_door(address: str, *further: tuple[str, int]) -> AsyncIterator[Do
 class RawWorker:
     """A worker that does what the test tells it to, message by message."""
 
-    def __init__(self, door: Door, *names: str, slots: int = 10, worker_id: str = "") -> None:
+    def __init__(
+        self, door: Door, *served: str | workflow_pb2.WorkflowDefinition, slots: int = 10, worker_id: str = ""
+    ) -> None:
         self.worker_id = worker_id or mint_id()
-        self.hello = dispatch_pb2.Hello(
-            worker_id=self.worker_id, name="raw", slots=slots, workflows=[workflow(name) for name in names]
-        )
+        definitions = [workflow(each) if isinstance(each, str) else each for each in served]
+        self.hello = dispatch_pb2.Hello(worker_id=self.worker_id, name="raw", slots=slots, workflows=definitions)
         self._call = door.dispatch.Connect()
         self._kept: list[dispatch_service_pb2.ConnectResponse] = []
 
@@ -220,9 +221,11 @@ class RawWorker:
 
 
 @asynccontextmanager
-async def raw_worker(door: Door, *names: str, slots: int = 10) -> AsyncIterator[RawWorker]:
+async def raw_worker(
+    door: Door, *served: str | workflow_pb2.WorkflowDefinition, slots: int = 10, worker_id: str = ""
+) -> AsyncIterator[RawWorker]:
     """A worker that has been welcomed. At the end its stream is cut: it may be taken for alive a moment longer."""
-    worker = RawWorker(door, *names, slots=slots)
+    worker = RawWorker(door, *served, slots=slots, worker_id=worker_id)
     await worker.connect()
     try:
         yield worker

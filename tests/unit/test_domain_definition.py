@@ -73,7 +73,7 @@ def test_each_hook_has_policies_of_its_own() -> None:
         Phase.COMPLETED: "cheer",
     }
     assert (definition.has_gates, definition.named_limits) == (True, ("mail",))
-    plain, alert = run_pb2.RunSpec(), run_pb2.RunSpec(hook={"task_name": "alert"})
+    plain, alert = run_pb2.RunSpec(), run_pb2.RunSpec(hook=run_pb2.Hook(task_name="alert"))
     assert [definition.task_of(spec).name for spec in (plain, alert)] == ["work", "alert"]
     assert [definition.output_name(spec) for spec in (plain, alert)] == ["work", ""]
     assert definition.task_of(alert).retry.max_attempts == 3

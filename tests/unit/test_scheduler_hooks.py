@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typing_extensions import override
 
 from tests.support.world import NAMESPACE
 from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
@@ -49,9 +50,8 @@ async def _running(world: World, definition: Definition, **limits: int) -> str:
         metadata_json=b'{"who":"me"}',
         priority=workflow_pb2.PRIORITY_HIGH,
         queue="q",
-        delay_ms=0,
-        retry={"max_attempts": 9},
-        idempotency={"key": "k", "until_terminal": True},
+        retry=workflow_pb2.RetryPolicy(max_attempts=9),
+        idempotency=run_pb2.Idempotency(key="k", until_terminal=True),
         traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
         child_key="c",
     )
@@ -154,7 +154,7 @@ async def test_a_limit_that_was_deleted_since_does_not_keep_a_hook_from_starting
 async def test_nobody_but_the_engine_submits_a_hook(world: World) -> None:
     """A caller's is refused by its name."""
     definition = await _register(world)
-    spec = run_pb2.RunSpec(workflow_name="t", hook={"run_id": "x", "task_name": "cheer"})
+    spec = run_pb2.RunSpec(workflow_name="t", hook=run_pb2.Hook(run_id="x", task_name="cheer"))
     with pytest.raises(InvalidField, match=r"^run\.spec\.hook: the engine sets it") as raised:
         check_submission(
             run_service_pb2.RunSubmission(spec=spec), definition, namespace=NAMESPACE, wait=False, path="run"
@@ -167,6 +167,7 @@ async def test_started_hooks_count_as_submitted_runs(world: World) -> None:
     counted: list[tuple[str, int]] = []
 
     class Counting(Metrics):
+        @override
         def submitted(self, workflow: str, count: int) -> None:
             counted.append((workflow, count))
 
