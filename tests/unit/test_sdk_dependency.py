@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
-@pytest.fixture
-def app() -> Windlass:
-    """An app that never connects."""
-    return Windlass()
-
-
 def name() -> str:
     """Give a name."""
     return "ada"

@@ -1,98 +1,25 @@
-"""The client's session with the api, against an api that only answers."""
+"""The client's session with the api: one for all callers, resumed when it breaks; against an api that only answers."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel
 
-from tests.support.fake_api import FakeApi, fake_api, results_of
-from windlass import Context, Priority, RetryPolicy, RunStatus, Windlass
-from windlass.config import ClientConfig
-from windlass.context import current, mock_context
+from tests.support.sdk_tasks import Number, Tasks, kinds
 from windlass.exceptions import (
-    ApiUnreachable,
-    BatchRefused,
-    ClientClosed,
     InvalidInput,
     PayloadTooLarge,
     ResultTimeout,
-    RunCancelled,
     StoreFull,
-    SyncCallOnLoop,
-    TaskRunError,
     UnknownRun,
-    UnknownTask,
 )
-from windlass.transport.io_thread import allow_sync_calls_on, forbid_sync_calls_on
-from windlass.v1 import error_pb2, run_pb2
+from windlass.v1 import error_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-Detail = error_pb2.ErrorDetail
-
-
-class Number(BaseModel):
-    i: int
-
-
-class Tasks:
-    """An application with a task of each form, connected to a fake api."""
-
-    def __init__(self, address: str, **settings: Any) -> None:
-        self.app = app = Windlass(config=ClientConfig(api_address=address, **settings))
-
-        @app.task
-        async def model(input: Number, ctx: Context) -> Number:
-            return input
-
-        @app.task
-        def plain(a: int, b: str = "x") -> dict[str, Any]:
-            return {"a": a, "b": b}
-
-        self.model = model
-        self.plain = plain
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """An api that accepts everything and gives each input back as the output."""
-    with fake_api() as api:
-        yield api
-
-
-@pytest.fixture
-def tasks(api: FakeApi) -> Iterator[Tasks]:
-    """Tasks of an application that is closed at the end."""
-    tasks = Tasks(api.address)
-    with tasks.app:
-        yield tasks
-
-
-def kinds(api: FakeApi) -> list[str]:
-    """Give what came, in order."""
-    return [str(request.WhichOneof("message")) for request in api.requests]
-
-
-def test_run_gives_the_typed_output(tasks: Tasks) -> None:
-    """Both forms."""
-    assert tasks.model.run(Number(i=3)) == Number(i=3)
-    assert tasks.plain.run(1, b="y") == {"a": 1, "b": "y"}
-
-
-async def test_aio_run_gives_the_typed_output(tasks: Tasks) -> None:
-    """On any loop."""
-    assert await tasks.model.aio_run(Number(i=3)) == Number(i=3)
-    assert await tasks.plain.aio_run(1) == {"a": 1, "b": "x"}
+    from tests.support.fake_api import FakeApi
 
 
 def test_a_definition_is_registered_once_and_before_the_first_submit(api: FakeApi, tasks: Tasks) -> None:
@@ -126,142 +53,11 @@ def test_many_threads_share_one_session(api: FakeApi, tasks: Tasks) -> None:
     assert api.sessions == 1
 
 
-def test_run_many_splits_into_messages_of_a_thousand(api: FakeApi, tasks: Tasks) -> None:
-    """Any number of items."""
-    items = [tasks.plain.create_bulk_run_item(i) for i in range(2500)]
-    assert [each["a"] for each in tasks.plain.run_many(items)] == list(range(2500))
-    assert [len(each.submit.runs) for each in api.requests if each.HasField("submit")] == [1000, 1000, 500]
-
-
-def test_large_inputs_are_split_by_bytes(api: FakeApi, tasks: Tasks) -> None:
-    """A message stays below 4 MiB."""
-    items = [tasks.plain.create_bulk_run_item(i, "x" * 900_000) for i in range(6)]
-    assert len(tasks.plain.run_many(items)) == 6
-    assert max(each.ByteSize() for each in api.requests) < 4 * 1024 * 1024
-
-
-def test_an_empty_run_many_is_an_empty_list(tasks: Tasks) -> None:
-    """And costs nothing."""
-    assert tasks.plain.run_many([]) == []
-
-
-async def test_references_come_when_the_engine_has_the_run(api: FakeApi, tasks: Tasks) -> None:
-    """`wait_for_result=False`, `delay`, `run_many`."""
-    ref = await tasks.model.aio_run(Number(i=1), wait_for_result=False)
-    assert ref.id == ref.workflow_run_id
-    assert ref.id in api.submitted
-    refs = await tasks.model.aio_run_many([tasks.model.create_bulk_run_item(Number(i=2))], wait_for_result=False)
-    assert refs[0].id in api.submitted
-    assert not any(each.submit.subscribe for each in api.requests if each.HasField("submit"))
-    waiting = asyncio.ensure_future(ref.aio_result())
-    await asyncio.to_thread(api.wait_until, lambda: "subscribe" in kinds(api))
-    await asyncio.to_thread(api.finish, ref.id, b'{"i":7}')
-    assert await waiting == Number(i=7)
-    assert await ref.aio_result() == Number(i=7)
-
-
-def test_options_travel(api: FakeApi, tasks: Tasks) -> None:
-    """Each one, in both forms."""
-    ref = tasks.plain.options(
-        additional_metadata={"k": [1]},
-        priority=Priority.CRITICAL,
-        retry=RetryPolicy(max_attempts=4),
-        delay="2s",
-        expires=60,
-        queue="fast",
-    ).delay(1)
-    spec = api.submitted[ref.id]
-    assert spec.metadata_json == b'{"k":[1]}'
-    assert (spec.priority, spec.retry.max_attempts, spec.delay_ms, spec.expires_ms, spec.queue) == (
-        4,
-        4,
-        2000,
-        60_000,
-        "fast",
-    )
-    tasks.model.run(Number(i=1), priority=Priority.LOW)
-    assert list(api.submitted.values())[-1].priority == 1
-
-
-def test_runs_submitted_inside_a_task_name_their_parent(api: FakeApi, tasks: Tasks) -> None:
-    """So that cancelling reaches them."""
-    context = mock_context("parent", b"{}")
-    token = current.set(context)
-    try:
-        ref = tasks.plain.delay(1)
-    finally:
-        current.reset(token)
-    assert api.submitted[ref.id].parent_task_run_id == context.task_run_id
-
-
-def test_failures_and_cancellations_are_raised(api: FakeApi, tasks: Tasks) -> None:
-    """The same for a waiting call and for a reference."""
-    api.complete = False
-    failed = run_pb2.Failure(type="ValueError", message="no", traceback="Traceback…", attempt=2)
-    api.known_runs = {"f", "c"}
-    outcomes: dict[str, BaseException] = {}
-
-    def wait(run_id: str) -> None:
-        try:
-            tasks.app.runs.get_result(run_id)
-        except (TaskRunError, RunCancelled) as error:
-            outcomes[run_id] = error
-
-    threads = [threading.Thread(target=wait, args=(run_id,)) for run_id in ("f", "c")]
-    for each in threads:
-        each.start()
-    api.wait_until(lambda: sum(len(each.subscribe.run_ids) for each in api.requests) == 2)
-    api.say(
-        results_of(
-            [
-                run_pb2.RunResult(run_id="f", status=run_pb2.RUN_STATUS_FAILED, failure=failed),
-                run_pb2.RunResult(run_id="c", status=run_pb2.RUN_STATUS_CANCELLED, cancel_reason="enough"),
-            ]
-        )
-    )
-    for each in threads:
-        each.join()
-    error = outcomes["f"]
-    assert isinstance(error, TaskRunError)
-    assert (error.type, error.error, error.traceback, error.attempt) == ("ValueError", "no", "Traceback…", 2)
-    assert isinstance(outcomes["c"], RunCancelled)
-    assert outcomes["c"].reason == "enough"
-
-
-def test_an_unknown_task_is_named_at_the_call(api: FakeApi, tasks: Tasks) -> None:
-    """By name alone, as nobody here has it."""
-    unknown = Detail(reason=error_pb2.ERROR_REASON_UNKNOWN_WORKFLOW, message="no workflow 'email.send'")
-    api.refuse = lambda _: unknown
-    with pytest.raises(UnknownTask, match=r"'email\.send'.*start a worker"):
-        tasks.app.enqueue("email.send", {"to": "a"})
-
-
-def test_enqueue_by_name(api: FakeApi, tasks: Tasks) -> None:
-    """A dict is the input, a list the positional arguments; known tasks are checked here."""
-    ref = tasks.app.enqueue("elsewhere", ["a", 2], queue="q")
-    assert api.submitted[ref.id].input_json == b'["a",2]'
-    assert api.registered == []
-    assert tasks.app.enqueue("plain", [5], wait_for_result=True) == {"a": 5, "b": "x"}
-    with pytest.raises(InvalidInput, match="a: "):
-        tasks.app.enqueue("plain", {"a": "no number"})
-    with pytest.raises(InvalidInput, match="dict"):
-        tasks.app.enqueue("elsewhere", 7)
-
-
-def test_nothing_invalid_is_sent(api: FakeApi, tasks: Tasks) -> None:
-    """Bad input, bad metadata, too much of it."""
-    with pytest.raises(InvalidInput, match="i: "):
-        tasks.model.run({"i": "x"})  # type: ignore[call-overload]
-    with pytest.raises(PayloadTooLarge, match="1 MiB"):
-        tasks.plain.run(1, "x" * 1024 * 1024)
-    with pytest.raises(PayloadTooLarge, match="64 KiB"):
-        tasks.model.run(Number(i=1), additional_metadata={"k": "x" * 70_000})
-    assert api.requests == []
-
-
 def test_a_refused_definition_fails_its_runs_alone(api: FakeApi, tasks: Tasks) -> None:
     """And is tried again with the next one."""
-    api.refuse_registration = Detail(reason=error_pb2.ERROR_REASON_INVALID_FIELD, message="bad", field="name")
+    api.refuse_registration = error_pb2.ErrorDetail(
+        reason=error_pb2.ERROR_REASON_INVALID_FIELD, message="bad", field="name"
+    )
     with pytest.raises(InvalidInput, match="bad"):
         tasks.plain.run(1)
     api.refuse_registration = None
@@ -283,70 +79,17 @@ def test_a_definition_too_large_for_a_message_fails_its_call(tasks: Tasks) -> No
 
 def test_a_full_store_is_told_and_an_unavailable_one_waited_for(api: FakeApi, tasks: Tasks) -> None:
     """Backpressure is the caller's business, an outage is not."""
-    full = Detail(reason=error_pb2.ERROR_REASON_STORE_FULL, message="full", retry_after_ms=1000)
+    full = error_pb2.ErrorDetail(reason=error_pb2.ERROR_REASON_STORE_FULL, message="full", retry_after_ms=1000)
     api.refuse = lambda _: full
     with pytest.raises(StoreFull) as refused:
         tasks.plain.run(1)
     assert refused.value.retry_after == 1.0
-    away = [Detail(reason=error_pb2.ERROR_REASON_STORE_UNAVAILABLE, message="away", retry_after_ms=5)] * 2
+    away = [
+        error_pb2.ErrorDetail(reason=error_pb2.ERROR_REASON_STORE_UNAVAILABLE, message="away", retry_after_ms=5)
+    ] * 2
     api.refuse = lambda _: away.pop() if away else None
     assert tasks.plain.run(1)["a"] == 1
     assert not away
-
-
-def test_run_many_reports_what_was_refused(api: FakeApi, tasks: Tasks) -> None:
-    """In place, or by raising the first."""
-    taken = Detail(reason=error_pb2.ERROR_REASON_RUN_ID_TAKEN, message="taken")
-    api.refuse = lambda spec: taken if b"13" in spec.input_json else None
-    items = [tasks.plain.create_bulk_run_item(i) for i in (12, 13, 14)]
-    results = tasks.plain.run_many(items, return_exceptions=True)
-    assert results[0] == {"a": 12, "b": "x"}
-    assert isinstance(results[1], Exception)
-    with pytest.raises(type(results[1])):
-        tasks.plain.run_many([tasks.plain.create_bulk_run_item(i) for i in (12, 13)])
-
-
-def test_a_batch_is_acknowledged_at_its_end(api: FakeApi, tasks: Tasks) -> None:
-    """References are there at once."""
-    with tasks.app.batch():
-        refs = [tasks.plain.delay(i) for i in range(1300)]
-    assert [ref.id for ref in refs] == list(api.submitted)
-    taken = Detail(reason=error_pb2.ERROR_REASON_RUN_ID_TAKEN, message="taken")
-    api.refuse = lambda spec: taken if b"13" in spec.input_json else None
-    with pytest.raises(BatchRefused, match="1 of 2 runs were refused: taken") as refused, tasks.app.batch():
-        refs = [tasks.plain.delay(12), tasks.plain.delay(13)]
-    assert list(refused.value.errors) == [refs[1].id]
-
-
-def test_a_timeout_ends_the_waiting_alone(api: FakeApi, tasks: Tasks) -> None:
-    """The run goes on, and can be asked for again."""
-    api.complete = False
-    with pytest.raises(ResultTimeout, match=r"not ended within 0\.05 s; the run goes on") as late:
-        tasks.model.run(Number(i=1), timeout=0.05)
-    assert late.value.acknowledged
-    assert late.value.run_id in api.submitted
-
-
-async def test_a_timeout_on_a_loop_is_the_same(api: FakeApi, tasks: Tasks) -> None:
-    """And says whether the engine has the run."""
-    api.acknowledge = False
-    with pytest.raises(ResultTimeout, match="not been acknowledged") as late:
-        await tasks.model.aio_run(Number(i=1), timeout=0.05)
-    assert not late.value.acknowledged
-    assert isinstance(late.value, TimeoutError)
-    api.acknowledge = True
-
-
-async def test_a_cancelled_caller_forgets_its_run(api: FakeApi, tasks: Tasks) -> None:
-    """Its result, if it comes, is nobody's."""
-    api.complete = False
-    waiting = asyncio.ensure_future(tasks.model.aio_run(Number(i=1)))
-    await asyncio.to_thread(api.wait_until, lambda: bool(api.submitted))
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    await asyncio.to_thread(api.finish, next(iter(api.submitted)))
-    assert (await tasks.model.aio_delay(Number(i=2))).id in api.submitted
 
 
 def test_a_broken_stream_is_resumed_under_the_same_run_ids(api: FakeApi, tasks: Tasks) -> None:
@@ -415,148 +158,3 @@ def test_calls_wait_while_an_api_that_was_there_is_away(api: FakeApi, tasks: Tas
     api.start()
     caller.join(15)
     assert results == [{"a": 2, "b": "x"}]
-
-
-def test_no_api_is_told_at_the_call() -> None:
-    """With the address and what to check."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{unused.getsockname()[1]}"
-    with Tasks(address, connect_timeout=0.2).app as app:
-        with pytest.raises(ApiUnreachable, match=f"{address}.*WINDLASS_API_ADDRESS") as away:
-            app.enqueue("x")
-        assert away.value.address == address
-        with pytest.raises(ApiUnreachable, match=address):
-            app.runs.get("x")
-
-
-def test_a_port_where_nothing_answers_is_told_at_the_call() -> None:
-    """A listener that takes connections and keeps silent."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with Tasks(address, connect_timeout=0.3).app as app, pytest.raises(ApiUnreachable, match=address):
-            app.enqueue("x")
-
-
-def test_a_grpc_server_that_is_no_api_is_told_at_the_call() -> None:
-    """A dispatcher's port, mostly."""
-    import grpc.aio
-
-    from windlass.transport.io_thread import io_thread
-
-    async def start() -> tuple[grpc.aio.Server, int]:
-        server = grpc.aio.server()
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        return server, port
-
-    server, port = io_thread().run(start()).result(10)
-    try:
-        with Tasks(f"127.0.0.1:{port}").app as app, pytest.raises(ApiUnreachable, match=r"no Windlass api .*7071"):
-            app.enqueue("x")
-    finally:
-        io_thread().run(server.stop(None)).result(10)
-
-
-def test_the_token_is_sent(api: FakeApi) -> None:
-    """As a bearer."""
-    with Tasks(api.address, token="abc").app as app:  # noqa: S106 - no secret
-        app.enqueue("x", {})
-    assert api.metadata["authorization"] == "Bearer abc"
-
-
-def test_runs_are_shown(api: FakeApi, tasks: Tasks) -> None:
-    """By id; unknown ones are told."""
-    ref = tasks.plain.delay(1)
-    assert ref.status() is RunStatus.COMPLETED
-    run = tasks.app.runs.get(ref.id)
-    assert (run.workflow_name, run.input, run.created_at.year) == ("plain", {"a": 1, "b": "x"}, 2023)
-    with pytest.raises(UnknownRun):
-        tasks.app.runs.get("other")
-
-
-async def test_sync_calls_on_a_workers_loop_name_their_twin(tasks: Tasks) -> None:
-    """They would stop every task on it; from a thread they are fine."""
-    loop = asyncio.get_running_loop()
-    forbid_sync_calls_on(loop)
-    try:
-        with pytest.raises(SyncCallOnLoop, match=r"plain\.aio_run"):
-            tasks.plain.run(1)
-        with pytest.raises(SyncCallOnLoop, match="aio_get"):
-            tasks.app.runs.get("x")
-        assert await asyncio.to_thread(tasks.plain.run, 1) == {"a": 1, "b": "x"}
-    finally:
-        allow_sync_calls_on(loop)
-
-
-def test_sync_calls_on_any_other_loop_work(tasks: Tasks) -> None:
-    """They block it, and nothing else."""
-
-    async def main() -> dict[str, Any]:
-        return tasks.plain.run(1)
-
-    assert asyncio.run(main()) == {"a": 1, "b": "x"}
-
-
-def test_a_closed_client_says_so(api: FakeApi) -> None:
-    """Closing twice is harmless."""
-    tasks = Tasks(api.address)
-    tasks.plain.run(1)
-    tasks.app.close()
-    tasks.app.close()
-    with pytest.raises(ClientClosed):
-        tasks.plain.run(1)
-
-
-async def test_aio_close_ends_what_waits(api: FakeApi) -> None:
-    """With the reason."""
-    api.complete = False
-    tasks = Tasks(api.address)
-    async with tasks.app:
-        waiting = asyncio.ensure_future(tasks.model.aio_run(Number(i=1)))
-        await asyncio.to_thread(api.wait_until, lambda: bool(api.submitted))
-    with pytest.raises(ClientClosed):
-        await waiting
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_use_after_fork_is_a_clear_error(api: FakeApi, tmp_path: Path) -> None:
-    """In the child; the parent goes on."""
-    script = tmp_path / "forks.py"
-    script.write_text(
-        "import os, sys\n"
-        "from windlass import ClientConfig, ForkedClient, Windlass\n"
-        "app = Windlass(config=ClientConfig(api_address=sys.argv[1]))\n"
-        "app.enqueue('x', {})\n"
-        "pid = os.fork()\n"
-        "if pid == 0:\n"
-        "    try:\n"
-        "        app.enqueue('x', {})\n"
-        "    except ForkedClient:\n"
-        "        os._exit(7)\n"
-        "    os._exit(1)\n"
-        "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7\n"
-        "app.enqueue('x', {})\n",
-        encoding="utf-8",
-    )
-    done = subprocess.run(
-        [sys.executable, str(script), api.address], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(api.submitted) == 2
-
-
-def test_a_script_that_never_closes_ends_quietly(api: FakeApi, tmp_path: Path) -> None:
-    """Nothing hangs, nothing is printed."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys\n"
-        "from windlass import ClientConfig, Windlass\n"
-        "app = Windlass(config=ClientConfig(api_address=sys.argv[1]))\n"
-        "print(app.enqueue('x', {'a': 1}, wait_for_result=True))\n",
-        encoding="utf-8",
-    )
-    done = subprocess.run(
-        [sys.executable, str(script), api.address], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "{'a': 1}\n", "")

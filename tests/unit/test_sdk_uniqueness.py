@@ -7,21 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.fake_api import FakeApi, fake_api
 from windlass import Idempotency, InvalidInput, InvalidTask, RunFilter, RunStatus, Windlass
 from windlass.calling import read_options
 from windlass.config import ClientConfig
 from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """Give an api that only answers."""
-    with fake_api() as api:
-        yield api
+    from tests.support.fake_api import FakeApi
 
 
 @pytest.mark.parametrize(

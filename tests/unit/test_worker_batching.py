@@ -5,83 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
 from typing_extensions import override
 
 from tests.support.attempts import Attempts
+from tests.support.batch_calls import Calls, Order, both, outputs, started
 from tests.support.fake_dispatcher import fake_dispatcher
 from tests.support.scripted_dispatcher import assignment
 from tests.support.worker_thread import running_worker
-from windlass import BatchContext, CallNext, Context, InvalidTask, NonRetryableException, Windlass
+from windlass import BatchContext, CallNext, Context, NonRetryableException, Windlass
 from windlass.context import current
-from windlass.worker.outcome import Completion, FailedAttempt
-
-if TYPE_CHECKING:
-    from windlass.v1 import dispatch_pb2
-
-
-@pytest.fixture
-def app() -> Windlass:
-    """An app that never connects."""
-    return Windlass()
-
-
-class Calls:
-    """A batch function that notes its calls, and waits until it is let go on."""
-
-    def __init__(self, app: Windlass, how: str, **options: Any) -> None:
-        self.inputs: list[list[int]] = []
-        self.begun = threading.Semaphore(0)
-        self._go_on = threading.Event()
-        self._aio_go_on = asyncio.Event()
-        self.ended = threading.Event()
-
-        def double(numbers: list[int]) -> list[int]:
-            self.inputs.append(numbers)
-            self.begun.release()
-            try:
-                while not self._go_on.wait(0.01):
-                    pass
-            finally:
-                self.ended.set()
-            return [2 * number for number in numbers]
-
-        async def aio_double(numbers: list[int]) -> list[int]:
-            self.inputs.append(numbers)
-            self.begun.release()
-            try:
-                await self._aio_go_on.wait()
-            finally:
-                self.ended.set()
-            return [2 * number for number in numbers]
-
-        app.batch_task(name="double", **options)(double if how == "sync" else aio_double)
-
-    def go_on(self) -> None:
-        """Let this call, and all further ones, return."""
-        self._go_on.set()
-        self._aio_go_on.set()
-
-    async def wait_begun(self) -> None:
-        """Wait until one more call has begun."""
-        assert await asyncio.to_thread(self.begun.acquire, timeout=10)
-
-
-def _start(attempts: Attempts, *numbers: int) -> list[dispatch_pb2.Assignment]:
-    return [attempts.start("double", str(number).encode()) for number in numbers]
-
-
-async def _outputs(attempts: Attempts, works: list[dispatch_pb2.Assignment]) -> list[Any]:
-    outcomes = [await attempts.outcome(work) for work in works]
-    return [json.loads(each.output_json) if isinstance(each, Completion) else each.failure.type for each in outcomes]
-
-
-both = pytest.mark.parametrize("how", ["async", "sync"])
+from windlass.worker.outcome import FailedAttempt
 
 
 @both
@@ -90,8 +28,8 @@ async def test_a_full_batch_begins_at_once(app: Windlass, how: str) -> None:
     calls = Calls(app, how, batch_max_size=3, batch_max_interval="1h")
     calls.go_on()
     attempts = Attempts(app, slots=10)
-    works = _start(attempts, 1, 2, 3, 4, 5, 6)
-    assert await _outputs(attempts, works) == [2, 4, 6, 8, 10, 12]
+    works = started(attempts, 1, 2, 3, 4, 5, 6)
+    assert await outputs(attempts, works) == [2, 4, 6, 8, 10, 12]
     assert calls.inputs == [[1, 2, 3], [4, 5, 6]]
 
 
@@ -101,7 +39,7 @@ async def test_a_batch_begins_when_its_interval_is_over(app: Windlass, how: str)
     calls = Calls(app, how, batch_max_interval="1ms")
     calls.go_on()
     attempts = Attempts(app)
-    assert await _outputs(attempts, _start(attempts, 1, 2)) == [2, 4]
+    assert await outputs(attempts, started(attempts, 1, 2)) == [2, 4]
     assert calls.inputs == [[1, 2]]
 
 
@@ -110,9 +48,9 @@ async def test_a_draining_worker_waits_for_nobody(app: Windlass) -> None:
     calls = Calls(app, "async", batch_max_interval="1h")
     calls.go_on()
     attempts = Attempts(app)
-    works = _start(attempts, 1)
+    works = started(attempts, 1)
     attempts.runner.drain()
-    assert await _outputs(attempts, works) == [2]
+    assert await outputs(attempts, works) == [2]
 
 
 def test_a_drain_on_the_way_reaches_the_batch() -> None:
@@ -140,7 +78,7 @@ async def test_what_is_raised_fails_all(app: Windlass, how: str) -> None:
 
     app.batch_task(name="double", batch_max_size=2)(fail if how == "sync" else aio_fail)
     attempts = Attempts(app)
-    for work in _start(attempts, 1, 2):
+    for work in started(attempts, 1, 2):
         outcome = await attempts.outcome(work)
         assert isinstance(outcome, FailedAttempt)
         assert (outcome.failure.type, outcome.failure.message) == ("NonRetryableException", "2 of them")
@@ -158,7 +96,7 @@ async def test_an_exception_in_an_outputs_place_fails_that_one(app: Windlass) ->
         return [ValueError(f"not {number}") if number == 2 else 2 * number for number in numbers]
 
     attempts = Attempts(app)
-    assert await _outputs(attempts, _start(attempts, 1, 2, 3)) == [2, "ValueError", 6]
+    assert await outputs(attempts, started(attempts, 1, 2, 3)) == [2, "ValueError", 6]
 
 
 @pytest.mark.parametrize(("returned", "message"), [([1], "2 outputs were expected.*and 1 came"), ({}, "a dict came")])
@@ -170,7 +108,7 @@ async def test_outputs_have_to_be_as_many_as_the_inputs(app: Windlass, returned:
         return cast("list[int]", returned)
 
     attempts = Attempts(app)
-    for work in _start(attempts, 1, 2):
+    for work in started(attempts, 1, 2):
         outcome = await attempts.outcome(work)
         assert isinstance(outcome, FailedAttempt)
         with pytest.raises(ValueError, match=message):
@@ -184,7 +122,7 @@ async def test_nothing_returned_is_nothing_for_each(app: Windlass) -> None:
     async def double(numbers: list[int]) -> None: ...
 
     attempts = Attempts(app)
-    assert await _outputs(attempts, _start(attempts, 1, 2)) == [None, None]
+    assert await outputs(attempts, started(attempts, 1, 2)) == [None, None]
 
 
 async def test_a_wrong_input_is_nobody_elses_business(app: Windlass) -> None:
@@ -192,17 +130,10 @@ async def test_a_wrong_input_is_nobody_elses_business(app: Windlass) -> None:
     calls = Calls(app, "async", batch_max_size=2, batch_max_interval="1h")
     calls.go_on()
     attempts = Attempts(app)
-    works = _start(attempts, 1)
+    works = started(attempts, 1)
     failure = await attempts.fail("double", b'"three"')
     assert failure.type == "InvalidInput"
-    assert await _outputs(attempts, [*works, *_start(attempts, 2)]) == [2, 4]
-
-
-class Order(BaseModel):
-    """An input."""
-
-    shop: str
-    number: int
+    assert await outputs(attempts, [*works, *started(attempts, 2)]) == [2, 4]
 
 
 @dataclass
@@ -228,7 +159,7 @@ async def test_a_batch_is_of_one_group(app: Windlass, kind: Any, key: Any) -> No
     attempts = Attempts(app)
     texts = [json.dumps({"shop": shop, "number": n}).encode() for n, shop in enumerate("abba")]
     works = [attempts.start("ship", text) for text in texts]
-    assert await _outputs(attempts, works) == [0, 1, 2, 3]
+    assert await outputs(attempts, works) == [0, 1, 2, 3]
     assert sorted(groups) == [["a", "a"], ["b", "b"]]
 
 
@@ -250,7 +181,7 @@ async def test_the_timeout_is_the_calls(app: Windlass, how: str) -> None:
     task = app.tasks["double"]
     assert task.definition().tasks[0].execution_timeout_ms == 30_050
     attempts = Attempts(app)
-    assert await _outputs(attempts, _start(attempts, 1, 2)) == ["ExecutionTimeout"] * 2
+    assert await outputs(attempts, started(attempts, 1, 2)) == ["ExecutionTimeout"] * 2
     assert await asyncio.to_thread(calls.ended.wait, 10)
 
 
@@ -260,12 +191,12 @@ async def test_a_run_cancelled_before_its_batch_is_taken_out(app: Windlass, how:
     calls = Calls(app, how, batch_max_size=3, batch_max_interval="1h")
     calls.go_on()
     attempts = Attempts(app)
-    gone, in_grace = _start(attempts, 1, 2)
+    gone, in_grace = started(attempts, 1, 2)
     attempts.runner.cancel([gone.lease_id], "enough", 0)
-    assert await _outputs(attempts, [gone]) == ["CancelledError"]
+    assert await outputs(attempts, [gone]) == ["CancelledError"]
     attempts.runner.cancel([in_grace.lease_id], "enough", 3600)
-    more = _start(attempts, 3, 4)
-    assert await _outputs(attempts, [in_grace, *more]) == ["CancelledError", 6, 8]
+    more = started(attempts, 3, 4)
+    assert await outputs(attempts, [in_grace, *more]) == ["CancelledError", 6, 8]
     assert calls.inputs == [[3, 4]]
 
 
@@ -287,9 +218,9 @@ async def test_inputs_are_never_compared(app: Windlass) -> None:
     attempts = Attempts(app)
     works = [attempts.start("add", b'{"x": 1}') for _ in range(2)]
     attempts.runner.cancel([works[1].lease_id], "enough", 0)
-    assert await _outputs(attempts, works[1:]) == ["CancelledError"]
+    assert await outputs(attempts, works[1:]) == ["CancelledError"]
     works += [attempts.start("add", b'{"x": 2}') for _ in range(2)]
-    assert await _outputs(attempts, [works[0], *works[2:]]) == [1, 2, 2]
+    assert await outputs(attempts, [works[0], *works[2:]]) == [1, 2, 2]
 
 
 @both
@@ -297,13 +228,13 @@ async def test_a_run_cancelled_during_the_call_leaves_the_others_to_it(app: Wind
     """Once nobody waits for it, the call is stopped."""
     calls = Calls(app, how, batch_max_size=2)
     attempts = Attempts(app)
-    first, second = _start(attempts, 1, 2)
+    first, second = started(attempts, 1, 2)
     await calls.wait_begun()
     attempts.runner.cancel([first.lease_id], "enough", 0)
-    assert await _outputs(attempts, [first]) == ["CancelledError"]
+    assert await outputs(attempts, [first]) == ["CancelledError"]
     assert not calls.ended.is_set()
     attempts.runner.cancel([second.lease_id], "enough", 0)
-    assert await _outputs(attempts, [second]) == ["CancelledError"]
+    assert await outputs(attempts, [second]) == ["CancelledError"]
     assert await asyncio.to_thread(calls.ended.wait, 10)
 
 
@@ -326,8 +257,8 @@ async def test_what_is_logged_belongs_to_all_of_the_batch(
 
     app.batch_task(name="double", batch_max_size=2)(say if how == "sync" else aio_say)
     attempts = Attempts(app, capture_logs=True)
-    works = _start(attempts, 1, 2)
-    await _outputs(attempts, works)
+    works = started(attempts, 1, 2)
+    await outputs(attempts, works)
     await attempts.runner.settle(1)
     lines = [[e.line.message for e in attempts.lines if e.lease_id == work.lease_id] for work in works]
     assert lines == [["together", "also together"], ["together", "also together", "alone"]]
@@ -345,7 +276,7 @@ async def test_middleware_is_round_each_run(app: Windlass) -> None:
     calls = Calls(app, "sync", batch_max_size=2)
     calls.go_on()
     attempts = Attempts(app)
-    assert await _outputs(attempts, _start(attempts, 1, 2)) == [3, 5]
+    assert await outputs(attempts, started(attempts, 1, 2)) == [3, 5]
     assert (seen, calls.inputs) == ([1, 2], [[1, 2]])
 
 
@@ -354,90 +285,9 @@ async def test_two_workers_in_one_process_do_not_share_batches(app: Windlass) ->
     calls = Calls(app, "async", batch_max_size=2, batch_max_interval="1h")
     calls.go_on()
     first, second = Attempts(app), Attempts(app, worker_id="another")
-    works = _start(first, 1), _start(second, 2)
+    works = started(first, 1), started(second, 2)
     first.runner.drain()
-    assert await _outputs(first, works[0]) == [2]
+    assert await outputs(first, works[0]) == [2]
     second.runner.drain()
-    assert await _outputs(second, works[1]) == [4]
+    assert await outputs(second, works[1]) == [4]
     assert calls.inputs == [[1], [2]]
-
-
-@both
-def test_without_an_engine_it_is_a_batch_of_those_who_are_there(app: Windlass, how: str) -> None:
-    """`mock_run` waits for nobody; calling the task calls the function, with the list."""
-    calls = Calls(app, how, batch_max_interval="1h")
-    calls.go_on()
-    task: Any = app.tasks["double"]
-    assert task.mock_run(3) == 6
-
-    async def several() -> list[int]:
-        return list(await asyncio.gather(*(task.aio_mock_run(number) for number in (4, 5))))
-
-    assert asyncio.run(several()) == [8, 10]
-    assert calls.inputs == [[3], [4, 5]]
-    result = task([1, 2])
-    assert (asyncio.run(result) if how == "async" else result) == [2, 4]
-
-
-def test_a_direct_call_makes_contexts_up(app: Windlass) -> None:
-    """One for each input."""
-
-    @app.batch_task
-    def count(words: list[str], ctx: BatchContext) -> list[int]:
-        assert [each.workflow_input for each in ctx] == words
-        ctx.log("goes nowhere")
-        return [len(ctx)] * len(words)
-
-    assert count(["a", "b"]) == [2, 2]
-
-
-def _none() -> list[int]:
-    return []
-
-
-def _three(a: list[int], ctx: BatchContext, more: int) -> list[int]:
-    return a
-
-
-def _one_input(number: int) -> list[int]:
-    return [number]
-
-
-def _task_context(numbers: list[int], ctx: Context) -> list[int]:
-    return numbers
-
-
-def _no_list(numbers: list[int]) -> int:
-    return len(numbers)
-
-
-@pytest.mark.parametrize("function", [_none, _three, _one_input, _task_context, _no_list])
-def test_functions_that_cannot_be_batch_tasks_are_refused(app: Windlass, function: Any) -> None:
-    """Where they stand, and how they should read."""
-    with pytest.raises(InvalidTask, match=rf"test_worker_batching\.py:\d+ .*{function.__name__}.*list\["):
-        app.batch_task(function)
-    assert not app.tasks
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"batch_max_size": 0}, "batch_max_size=0: 1 to 100,000"),
-        ({"batch_max_size": True}, "batch_max_size=True"),
-        ({"batch_max_interval": "soon"}, "batch_max_interval='soon'"),
-        ({"batch_max_interval": -1}, "batch_max_interval=-1"),
-        ({"batch_group_key": 3}, "batch_group_key=3: a field's name or a function"),
-        ({"batch_group_key": "shap"}, "batch_group_key='shap': Order has the fields shop, number"),
-        ({"executor": "thread"}, "executor='thread'"),
-        ({"soft_timeout": 3}, "soft_timeout: a batch task has none"),
-        ({"execution_timeout": "never"}, "execution_timeout='never'"),
-    ],
-)
-def test_options_out_of_their_range_are_refused(app: Windlass, options: dict[str, Any], expected: str) -> None:
-    """At decoration."""
-
-    def ship(orders: list[Order]) -> list[int]:
-        return []
-
-    with pytest.raises(InvalidTask, match=expected):
-        app.batch_task(**options)(ship)

@@ -22,12 +22,6 @@ _log = logging.getLogger("tests.capture")
 
 
 @pytest.fixture
-def app() -> Windlass:
-    """An app that never connects."""
-    return Windlass()
-
-
-@pytest.fixture
 async def attempts(app: Windlass) -> AsyncIterator[Attempts]:
     """A runner that captures."""
     running = Attempts(app, capture_logs=True)

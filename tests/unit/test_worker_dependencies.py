@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def app() -> Windlass:
-    """An app that never connects."""
-    return Windlass()
-
-
-@pytest.fixture
 def said() -> list[str]:
     """What happened, in order."""
     return []

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
 from windlass import Windlass
 from windlass.config import ClientConfig
 from windlass.transport.io_thread import io_thread, new_loop
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.fake_dispatcher import FakeDispatcher
 
 #: Far beyond what a test waits: who leaves only when this has passed has not left at once.
 _PATIENCE = 300.0
@@ -70,13 +71,6 @@ def deaf() -> Iterator[Deaf]:
     each = Deaf()
     yield each
     each.close()
-
-
-@pytest.fixture
-def dispatcher() -> Iterator[FakeDispatcher]:
-    """Give a dispatcher that listens."""
-    with fake_dispatcher() as each:
-        yield each
 
 
 @contextlib.contextmanager

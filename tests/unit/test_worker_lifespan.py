@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
 from windlass import InvalidConfig, LifespanFailed, Windlass
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
+
+    from tests.support.fake_dispatcher import FakeDispatcher
 
 _ENDS_WITHIN = 15.0
-
-
-@pytest.fixture
-def dispatcher() -> Iterator[FakeDispatcher]:
-    """Give a dispatcher that listens."""
-    with fake_dispatcher() as each:
-        yield each
 
 
 async def test_a_lifespan_that_fails_stops_the_start(dispatcher: FakeDispatcher) -> None:

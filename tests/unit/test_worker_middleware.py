@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 _seen: ContextVar[str] = ContextVar("seen", default="")
 
 
-@pytest.fixture
-def app() -> Windlass:
-    """An app that never connects."""
-    return Windlass()
-
-
 @pytest.mark.parametrize("task", ["on_loop", "on_thread"])
 async def test_it_runs_on_the_loop_and_its_context_variables_reach_the_task(app: Windlass, task: str) -> None:
     """Round sync tasks too, dependencies inside."""

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
 from tests.support.scripted_dispatcher import assignment
 from windlass.v1 import dispatch_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.fake_dispatcher import FakeDispatcher
 
 PROGRAM = """
     import asyncio, os, sys, time
@@ -107,13 +108,6 @@ class Program:
         self.process.kill()
         self.process.wait(10)
         self.process.communicate()
-
-
-@pytest.fixture
-def dispatcher() -> Iterator[FakeDispatcher]:
-    """A dispatcher that listens."""
-    with fake_dispatcher() as each:
-        yield each
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import uvloop
 
 from tests.support.attempts import Attempts
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from windlass import CallNext
 
 SOON: dict[str, Any] = {"soft_timeout_ms": 20}
-
-
-@pytest.fixture
-def app() -> Windlass:
-    """An app that never connects."""
-    return Windlass()
 
 
 def _spin() -> None:

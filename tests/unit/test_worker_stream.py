@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import threading
-from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -18,16 +17,6 @@ from tests.support.worker_thread import running_worker
 from windlass import Context, Windlass
 from windlass.exceptions import InvalidConfig, WindlassError
 from windlass.v1 import dispatch_pb2
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def dispatcher() -> Iterator[FakeDispatcher]:
-    """A dispatcher that listens."""
-    with fake_dispatcher() as each:
-        yield each
 
 
 @pytest.fixture

@@ -218,9 +218,3 @@ def test_an_attempt_that_is_not_ours_asks_in_vain() -> None:
     peer.complete("a")
     peer.session.refreshed("a", "run", 5_000)
     assert not any(request.report.refreshed for request in peer.session.outgoing())
-
-
-@pytest.fixture
-def app() -> Windlass:
-    """An app that never connects."""
-    return Windlass()
