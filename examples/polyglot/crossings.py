@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any, Final
 
 from examples.polyglot.languages import Client, ProgramClient, PythonClient, Unmet, Worker, until
+from windlass import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -135,6 +136,17 @@ def cancels(stage: Stage) -> str:
     return "6 pairs; all slots are free again"
 
 
+def time_limits(stage: Stage) -> str:
+    """A task asks for more time, is told when that is nearly over, and may tidy up; its progress is seen."""
+    client = stage.clients["python"]
+    runs = {language: client.submit(f"{language}.tidy", {}) for language in LANGUAGES}
+    for language, run_id in runs.items():
+        expect(client.wait(run_id), {"language": language}, f"{language} was told in time")
+        progress = stage.app.runs.get(run_id).progress
+        expect(progress, Progress(2, 2, "tidied up"), f"progress of the {language} task")
+    return "3 workers: soft timeout, more time, progress"
+
+
 def dispatcher_killed(stage: Stage) -> str:
     """Workers go on while there is no dispatcher, and what they held is finished once, by them."""
     gates = {language: stage.gate() for language in LANGUAGES}
@@ -197,6 +209,7 @@ CROSSINGS: Final[tuple[Callable[[Stage], str], ...]] = (
     refusals,
     lists,
     cancels,
+    time_limits,
     dispatcher_killed,
     workers_killed,
     drains,

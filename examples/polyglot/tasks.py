@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from windlass import Context, Windlass
+from windlass import Context, SoftTimeoutExceeded, Windlass
 
 app = Windlass()
 
@@ -43,6 +44,18 @@ async def greet(input: Name, ctx: Context) -> dict[str, Any]:
     """Greet."""
     ctx.log(f"greeting {input.name}")
     return {"language": "python", "greeting": f"Hello, {input.name}!", "length": len(input.name)}
+
+
+@app.task(name="python.tidy", soft_timeout=0.5, execution_timeout=1)
+async def tidy(ctx: Context) -> dict[str, Any]:
+    """Ask for more time, say how far it is, and tidy up once told that time is short."""
+    ctx.refresh_timeout(1.2)
+    ctx.progress(1, 2, "waiting")
+    try:
+        await asyncio.sleep(60)
+    except SoftTimeoutExceeded:
+        ctx.progress(2, 2, "tidied up")
+    return {"language": "python"}
 
 
 def _hold(gates: Gates, ctx: Context) -> dict[str, Any]:

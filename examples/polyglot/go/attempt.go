@@ -27,7 +27,8 @@ type Task func(ctx context.Context, job *Job) (any, error)
 // Job is what a task gets: the input, and the attempt that it is for.
 type Job struct {
 	*windlassv1.Assignment
-	log func(level, message string)
+	worker  *Worker
+	attempt *attempt
 }
 
 // Bind decodes the input. Its error is final: the same input would fail again.
@@ -43,7 +44,20 @@ func (j *Job) Bind(into any) error {
 }
 
 // Log keeps a line with the run. The level is DEBUG, INFO, WARNING, ERROR or CRITICAL.
-func (j *Job) Log(level, message string) { j.log(level, message) }
+func (j *Job) Log(level, message string) { j.worker.log(j.attempt, level, message) }
+
+// Progress tells how far the attempt is, for whoever watches the run; as often as you like. A total of 0:
+// nobody knows.
+func (j *Job) Progress(done, total float64, message string) {
+	j.worker.progress(j.attempt, done, total, message)
+}
+
+// Soft ends at the soft timeout, or with the task's own context: what is given this one stops in time, and the
+// task can still clean up with its own.
+func (j *Job) Soft() context.Context { return j.attempt.limits.soft }
+
+// Refresh gives the attempt more time: from now on it may execute so long, in place of what is left.
+func (j *Job) Refresh(execution time.Duration) { j.worker.refresh(j.attempt, execution) }
 
 // TaskError is an error with a type of its own, which policies and people of any language read.
 type TaskError struct{ Type, Message string }
@@ -62,25 +76,28 @@ type attempt struct {
 	assignment *windlassv1.Assignment
 	ctx        context.Context
 	cancel     context.CancelCauseFunc
+	limits     limits
 	hasSlot    bool
+	word       *windlassv1.Progress // the newest that is not sent
+	nextWordAt time.Time
 	report     *windlassv1.Report
 }
 
 // execute runs the task and reports what became of it, unless that has been said already.
 func (w *Worker) execute(a *attempt) {
-	task, known := w.tasks[a.assignment.GetTaskName()]
+	name := taskName{a.assignment.GetSpec().GetWorkflowName(), a.assignment.GetTaskName()}
+	task, known := w.tasks[name]
 	if !known {
-		w.finish(a, nil, &TaskError{"UnknownTask", fmt.Sprintf("this worker has no task %q", a.assignment.GetTaskName())})
+		w.finish(a, nil, &TaskError{"UnknownTask", fmt.Sprintf("this worker has no task %q of workflow %q", name.task, name.workflow)})
 		return
 	}
-	if limit := time.Duration(a.assignment.GetExecutionTimeoutMs()) * time.Millisecond; limit > 0 {
-		timeout := &TaskError{"ExecutionTimeout", fmt.Sprintf("the attempt ran longer than %s", limit)}
-		defer time.AfterFunc(limit, func() { w.stop(a, timeout, stopGrace) }).Stop()
-	}
-	job := &Job{a.assignment, func(level, message string) { w.log(a, level, message) }}
-	output, err := call(a.ctx, task, job)
+	w.beginLimits(a)
+	defer w.endLimits(a)
+	output, err := call(a.ctx, task, &Job{a.assignment, w, a})
 	if cause := context.Cause(a.ctx); cause != nil && (err != nil || errorType(cause) == "ExecutionTimeout") {
 		err = cause
+	} else if errors.Is(err, context.Canceled) && context.Cause(a.limits.soft) != nil {
+		err = context.Cause(a.limits.soft)
 	}
 	w.finish(a, output, err)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,6 +19,7 @@ const (
 	patience      = 5 * time.Second // for a welcome, and for the api
 	messageRoom   = 2 << 20         // a message may have 4 MiB; the largest single item still fits on top
 	linesAtOnce   = 1_000
+	wordsAtOnce   = 500
 	closePatience = time.Second
 )
 
@@ -66,7 +68,7 @@ func (w *Worker) serve(address string) (greeted bool, err error) {
 func (w *Worker) greet(s *session) *windlassv1.ConnectRequest {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.session, w.accepts, w.reports = s, nil, nil
+	w.session, w.accepts, w.refreshes, w.reports = s, nil, nil, nil
 	s.sentAt, s.draining = time.Now(), w.draining
 	hello := proto.CloneOf(w.hello)
 	hello.HeldLeaseIds, hello.Draining = w.leases(), w.draining
@@ -143,6 +145,10 @@ func (s *session) outgoing() (messages []*windlassv1.ConnectRequest, changed <-c
 		}
 		messages = append(messages, &windlassv1.ConnectRequest{Message: &windlassv1.ConnectRequest_Logs{Logs: logs}})
 	}
+	for words := range slices.Chunk(w.takeWords(), wordsAtOnce) {
+		progresses := &windlassv1.Progresses{Progresses: words}
+		messages = append(messages, &windlassv1.ConnectRequest{Message: &windlassv1.ConnectRequest_Progresses{Progresses: progresses}})
+	}
 	report, size := &windlassv1.Report{}, 0
 	flush := func() {
 		if proto.Size(report) > 0 {
@@ -155,6 +161,11 @@ func (s *session) outgoing() (messages []*windlassv1.ConnectRequest, changed <-c
 			report.AcceptedLeaseIds = append(report.AcceptedLeaseIds, a.assignment.GetLeaseId())
 		}
 	}
+	for _, a := range w.refreshes {
+		if a.report == nil {
+			report.Refreshed = append(report.Refreshed, a.limits.left(a.assignment))
+		}
+	}
 	for _, a := range w.reports {
 		proto.Merge(report, a.report)
 		if size += proto.Size(a.report); size > messageRoom {
@@ -162,7 +173,7 @@ func (s *session) outgoing() (messages []*windlassv1.ConnectRequest, changed <-c
 		}
 	}
 	flush()
-	w.accepts, w.reports = nil, nil
+	w.accepts, w.refreshes, w.reports = nil, nil, nil
 	return messages, w.changed
 }
 
@@ -219,10 +230,13 @@ func (w *Worker) onWelcome(s *session, welcome *windlassv1.Welcome) {
 	w.confirm(s.sentAt)
 	s.sentAt = time.Time{}
 	w.lose(welcome.GetLostLeaseIds())
-	w.accepts, w.reports = nil, nil
+	w.accepts, w.refreshes, w.reports = nil, nil, nil
 	for _, a := range w.held {
 		if a.report == nil {
 			w.accepts = append(w.accepts, a)
+			if a.limits.refreshed {
+				w.refreshes = append(w.refreshes, a)
+			}
 		} else {
 			w.reports = append(w.reports, a)
 		}

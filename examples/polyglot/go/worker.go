@@ -37,7 +37,7 @@ const (
 type Worker struct {
 	config Config
 	hello  *windlassv1.Hello
-	tasks  map[string]Task
+	tasks  map[taskName]Task
 	known  []string // dispatchers, by the api's last answer
 
 	leaving chan struct{} // closed when the drain is over
@@ -50,6 +50,8 @@ type Worker struct {
 	free       int                 // slots
 	accepts    []*attempt          // to be sent
 	reports    []*attempt          // to be sent
+	refreshes  []*attempt          // to be sent
+	words      []*attempt          // to be sent
 	logs       []*windlassv1.TaskLog
 	draining   bool
 	session    *session
@@ -61,15 +63,19 @@ type Worker struct {
 	grace      time.Duration
 }
 
+// taskName names a task: two workflows may have tasks of one name.
+type taskName struct{ workflow, task string }
+
 // NewWorker makes a worker of so many slots. Its name is for people and need not be unique.
 func NewWorker(config Config, name string, slots int) *Worker {
 	host, _ := os.Hostname()
 	w := &Worker{
 		config: config,
-		tasks:  map[string]Task{},
+		tasks:  map[taskName]Task{},
 		hello: &windlassv1.Hello{
 			WorkerId: uuid.NewString(), Name: name, Slots: uint32(slots),
 			Sdk: "go " + strings.TrimPrefix(runtime.Version(), "go"), Host: fmt.Sprintf("%s:%d", host, os.Getpid()),
+			Labels: map[string]string{}, SlotPools: map[string]uint32{},
 		},
 		leaving: make(chan struct{}), changed: make(chan struct{}),
 		free: slots, held: map[string]*attempt{}, seen: [2]map[string]bool{{}, {}},
@@ -81,10 +87,27 @@ func NewWorker(config Config, name string, slots int) *Worker {
 
 // Handle serves a task: a workflow of that one task, with the given policy of retries (nil: none).
 func (w *Worker) Handle(name string, task Task, retry *windlassv1.RetryPolicy) {
-	w.tasks[name] = task
-	w.hello.Workflows = append(w.hello.Workflows, &windlassv1.WorkflowDefinition{
+	w.HandleWorkflow(&windlassv1.WorkflowDefinition{
 		Name: name, Tasks: []*windlassv1.TaskDefinition{{Name: name, Retry: retry}},
-	})
+	}, map[string]Task{name: task})
+}
+
+// HandleWorkflow serves a workflow: the tasks, by name, are its own and its hooks, whose job says in Spec.Hook
+// what they follow.
+func (w *Worker) HandleWorkflow(definition *windlassv1.WorkflowDefinition, tasks map[string]Task) {
+	for name, task := range tasks {
+		w.tasks[taskName{definition.GetName(), name}] = task
+	}
+	w.hello.Workflows = append(w.hello.Workflows, definition)
+}
+
+// Label says something of the worker that placement can ask for.
+func (w *Worker) Label(name, value string) { w.hello.Labels[name] = value }
+
+// AddPool adds slots of another kind; of which kind an attempt takes one is the engine's to count.
+func (w *Worker) AddPool(name string, slots int) {
+	w.hello.SlotPools[name] = uint32(slots)
+	w.free += slots
 }
 
 // Run serves until ctx ends, and then drains: no new work, what runs may finish, the rest goes back to its
@@ -257,6 +280,7 @@ func (w *Worker) finish(a *attempt, output []byte, err error) {
 // keep holds a report until it is acknowledged, and has it sent. The lock is held, as in what follows.
 func (w *Worker) keep(a *attempt, report *windlassv1.Report) {
 	a.report = report
+	w.words = append(w.words, a) // its last word goes before the report
 	w.reports = append(w.reports, a)
 }
 

@@ -10,7 +10,8 @@ from tests.conformance.case import optional_case
 if TYPE_CHECKING:
     from tests.conformance.rig import Rig
 
-_HOUR_MS = 3_600_000
+# More than fits into 32 bits.
+_LONG_MS = 60 * 24 * 3_600_000
 
 
 @optional_case("soft-timeout")
@@ -42,14 +43,14 @@ async def who_was_told_is_still_stopped(rig: Rig) -> None:
 async def more_time_is_told_and_given(rig: Rig) -> None:
     """A task that asks for more time has it, and the engine is told; one without a limit gets none by that."""
     link = await rig.connect()
-    longer = work.limits(1_200, refresh_ms=_HOUR_MS, execution_timeout_ms=600)
-    shorter = work.limits(refresh_ms=600, execution_timeout_ms=_HOUR_MS)
+    longer = work.limits(1_200, refresh_ms=_LONG_MS, execution_timeout_ms=600)
+    shorter = work.limits(refresh_ms=600, execution_timeout_ms=_LONG_MS)
     unlimited = work.limits(1_200, refresh_ms=300)
     link.assign(longer, shorter, unlimited)
     told = await link.refresh(longer)
     assert told.run_id == longer.run_id, f"run_id: expected {longer.run_id}, got {told.run_id!r}"
     given_ms = told.execution_timeout_ms
-    assert _HOUR_MS - 60_000 <= given_ms <= _HOUR_MS, f"execution_timeout_ms: expected {_HOUR_MS}, got {given_ms}"
+    assert _LONG_MS - 60_000 <= given_ms <= _LONG_MS, f"execution_timeout_ms: expected {_LONG_MS}, got {given_ms}"
     work.expect_output(await link.outcome(longer), {"told": False})
     failed = work.expect_failure(await link.outcome(shorter))
     kind = failed.failure.type
@@ -61,8 +62,8 @@ async def more_time_is_told_and_given(rig: Rig) -> None:
 async def more_time_is_told_again(rig: Rig) -> None:
     """After a Welcome it is said again, with what is left, of what executes and has asked; of nothing else."""
     link = await rig.connect()
-    asked = work.limits(refresh_ms=_HOUR_MS, execution_timeout_ms=60_000)
-    ended = work.limits(1, refresh_ms=_HOUR_MS, execution_timeout_ms=60_000)
+    asked = work.limits(refresh_ms=_LONG_MS, execution_timeout_ms=60_000)
+    ended = work.limits(1, refresh_ms=_LONG_MS, execution_timeout_ms=60_000)
     other = work.hold(execution_timeout_ms=60_000)
     link.assign(asked, ended, other)
     await link.refresh(asked)
@@ -73,8 +74,8 @@ async def more_time_is_told_again(rig: Rig) -> None:
     link = await rig.cut(link)
     again = await link.refresh(asked)
     passed_ms, given_ms = (rig.now() - asked_at) * 1000, again.execution_timeout_ms
-    assert given_ms <= _HOUR_MS - 400, f"execution_timeout_ms: expected what is left, got {given_ms} of {_HOUR_MS}"
-    assert given_ms >= _HOUR_MS - passed_ms - 60_000, f"execution_timeout_ms: {given_ms} is less than what is left"
+    assert given_ms <= _LONG_MS - 400, f"execution_timeout_ms: expected what is left, got {given_ms} of {_LONG_MS}"
+    assert given_ms >= _LONG_MS - passed_ms - 60_000, f"execution_timeout_ms: {given_ms} is less than what is left"
     await rig.execute_for(link, 1)
     leases = {each.lease_id for each in link.refreshes}
     assert leases == {asked.lease_id}, f"refreshed: expected the one that has asked, got {len(leases)}"
@@ -84,7 +85,7 @@ async def more_time_is_told_again(rig: Rig) -> None:
 async def the_soft_timeout_moves_along(rig: Rig) -> None:
     """A soft timeout that is still to come keeps its distance before the end when that moves, either way."""
     link = await rig.connect()
-    later = work.limits(800, refresh_ms=_HOUR_MS, soft_timeout_ms=400, execution_timeout_ms=60_000)
+    later = work.limits(800, refresh_ms=_LONG_MS, soft_timeout_ms=400, execution_timeout_ms=60_000)
     earlier = work.limits(refresh_ms=2_300, soft_timeout_ms=58_000, execution_timeout_ms=60_000)
     link.assign(later, earlier)
     work.expect_output(await link.outcome(later), {"told": False})

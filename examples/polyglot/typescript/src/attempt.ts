@@ -1,9 +1,12 @@
 // Owns how a task is executed, and how what became of it is told.
 
 import { type Assignment, Report, TaskLog } from "./gen/windlass/v1/dispatch.js";
+import { Progress } from "./gen/windlass/v1/run.js";
+import { Limits } from "./limits.js";
 
 const MESSAGE_BYTES = 16 * 1024; // of a failure's message and of a log line
 const TRACEBACK_BYTES = 32 * 1024;
+const PROGRESS_CHARACTERS = 1_000;
 
 export type Level = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
 
@@ -12,8 +15,14 @@ export interface Job {
   readonly assignment: Assignment;
   /** Ends when the run is cancelled, the attempt's time is over or its lease is lost; its reason tells which. */
   readonly signal: AbortSignal;
+  /** Ends at the soft timeout, or with `signal`: what is given this one stops in time, and the task can clean up. */
+  readonly softSignal: AbortSignal;
   /** Keeps a line with the run. */
   log(level: Level, message: string): void;
+  /** Tells how far the attempt is, for whoever watches; as often as you like. A total of 0: nobody knows. */
+  progress(done: number, total?: number, message?: string): void;
+  /** Gives the attempt more time: from now on it may execute so long, in place of what is left. */
+  refresh(executionMs: number): void;
 }
 
 /**
@@ -40,22 +49,36 @@ export class TaskError extends Error {
 /** A lease that we hold. It waits for a slot, executes, and has a report, kept until acknowledged. */
 export class Attempt {
   readonly abort = new AbortController();
+  readonly limits: Limits;
   hasSlot = false;
+  word: Progress | undefined; // the newest that is not sent
+  nextWordAt = 0;
   report: Report | undefined;
 
-  constructor(readonly assignment: Assignment) {}
+  constructor(readonly assignment: Assignment) {
+    this.limits = new Limits(assignment, this.abort.signal);
+  }
 
   get leaseId(): string {
     return this.assignment.leaseId;
   }
 
   /** Runs the task to its end; returns the output as JSON. */
-  async execute(handler: Handler | undefined, log: Job["log"]): Promise<Buffer> {
-    const { taskName, spec } = this.assignment;
-    if (!handler) throw new TaskError("UnknownTask", `this worker has no task ${taskName}`);
+  async execute(handler: Handler | undefined, say: Pick<Job, "log" | "progress" | "refresh">): Promise<Buffer> {
+    const { assignment } = this;
+    const { taskName, spec } = assignment;
+    if (!handler) throw new TaskError("UnknownTask", `this worker has no task ${taskName} of ${spec?.workflowName}`);
     const input = final("InvalidInput", () => handler.parse(JSON.parse(spec?.inputJson.toString() || "{}")));
-    const value = await handler.task(input, { assignment: this.assignment, signal: this.abort.signal, log });
+    const job = { assignment, signal: this.abort.signal, softSignal: this.limits.softSignal, ...say };
+    const value = await handler.task(input, job);
     return final("SerializationError", () => Buffer.from(JSON.stringify(value ?? null)));
+  }
+
+  /** Why it failed: what it threw, or what it was stopped for, where it threw because of that. */
+  reasonOf(thrown: unknown): unknown {
+    if (this.abort.signal.aborted) return this.abort.signal.reason;
+    const { softSignal } = this.limits;
+    return softSignal.aborted && (thrown as Partial<Error>)?.name === "AbortError" ? softSignal.reason : thrown;
   }
 
   completed(outputJson: Buffer, maxPayload: number): Report {
@@ -77,6 +100,15 @@ export class Attempt {
       nonRetryable: error instanceof TaskError && error.final,
     };
     return Report.fromPartial({ failed: [{ leaseId, runId, failure, released }] });
+  }
+
+  /** Keeps how far it says that it is; tells whether that is the first word since the last one was sent. */
+  keepWord(done: number, total: number, message: string): boolean {
+    if (this.report || !Number.isFinite(done) || !Number.isFinite(total)) return false;
+    const isFirst = !this.word;
+    const characters = [...message].slice(0, PROGRESS_CHARACTERS);
+    this.word = Progress.fromPartial({ done, total, message: characters.join("") });
+    return isFirst;
   }
 
   line(level: Level, message: string): TaskLog {

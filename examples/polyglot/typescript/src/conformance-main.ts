@@ -1,7 +1,7 @@
 // The tasks that tests/conformance drives a worker through.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { TaskError } from "./attempt.js";
+import { type Job, TaskError } from "./attempt.js";
 import { configFromEnv } from "./config.js";
 import { anything, shape } from "./shape.js";
 import { stopSignal } from "./stop-signal.js";
@@ -24,7 +24,35 @@ const worker = new Worker(configFromEnv(), "conformance-typescript", Number(proc
   .handle("conformance.log", shape({ lines: "number" }), ({ lines }, { log }) => {
     for (let n = 1; n <= lines; n++) log("INFO", `line ${n}`);
     return {};
-  });
+  })
+  .handle("conformance.progress", shape({ steps: "number", every_ms: "number" }), async (input, { progress, signal }) => {
+    for (let n = 1; n <= input.steps; n++) {
+      progress(n, input.steps, `step ${n}`);
+      await sleep(input.every_ms, undefined, { signal });
+    }
+    return {};
+  })
+  .handle("conformance.limits", shape({ ms: "number", refresh_ms: "number", then_ms: "number" }), limits);
+for (const [name, value] of pairs("CONFORMANCE_LABELS")) worker.label(name, value);
+for (const [name, value] of pairs("CONFORMANCE_POOLS")) worker.addPool(name, Number(value));
+
+/** Asks for more time, waits, and says whether it was told that its time is short. */
+async function limits(input: { ms: number; refresh_ms: number; then_ms: number }, job: Job) {
+  if (input.refresh_ms) job.refresh(input.refresh_ms);
+  try {
+    await sleep(input.ms, undefined, { signal: job.softSignal });
+    return { told: false };
+  } catch {
+    await sleep(input.then_ms, undefined, { signal: job.signal });
+    return { told: true };
+  }
+}
+
+/** Reads name=value,name=value. */
+function pairs(variable: string): [string, string][] {
+  const words = (process.env[variable] ?? "").split(",").filter(Boolean);
+  return words.map((word) => word.split("=", 2) as [string, string]);
+}
 
 await worker.run(stopSignal());
 process.exit(); // a task that was left behind would keep the process alive

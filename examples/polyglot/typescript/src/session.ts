@@ -6,7 +6,16 @@ import type { ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
 import type { Attempt } from "./attempt.js";
 import { typed } from "./client.js";
 import { callMetadata, channelOptions } from "./config.js";
-import { Completed, Failed, Heartbeat, Report, ReportOutcome, TaskLog, type Welcome } from "./gen/windlass/v1/dispatch.js";
+import {
+  Completed,
+  Failed,
+  Heartbeat,
+  Report,
+  ReportOutcome,
+  TaskLog,
+  TaskProgress,
+  type Welcome,
+} from "./gen/windlass/v1/dispatch.js";
 import { type ConnectRequest, type ConnectResponse, DispatchServiceClient } from "./gen/windlass/v1/dispatch_service.js";
 import type { Worker } from "./worker.js";
 
@@ -125,13 +134,17 @@ export class Session {
       this.#drainingTold = true;
       yield { $case: "draining", value: {} };
     }
-    const [logs, accepts, reports] = worker.takeUnsent();
+    const { logs, words, accepts, refreshes, reports } = worker.takeUnsent();
     // Lines first: once its outcome is told, an attempt's lease is over and its lines are dropped.
     for (const some of portions(logs, (log) => TaskLog.encode(log).finish().length, LINES_AT_ONCE))
       yield { $case: "logs", value: { logs: some } };
+    for (const some of portions(words, (word) => TaskProgress.encode(word).finish().length))
+      yield { $case: "progresses", value: { progresses: some } };
     // One that has ended needs no accept.
     const acceptedLeaseIds = accepts.filter((attempt) => !attempt.report).map((attempt) => attempt.leaseId);
-    if (acceptedLeaseIds.length) yield { $case: "report", value: Report.fromPartial({ acceptedLeaseIds }) };
+    const refreshed = refreshes.map((attempt) => attempt.limits.left());
+    if (acceptedLeaseIds.length + refreshed.length)
+      yield { $case: "report", value: Report.fromPartial({ acceptedLeaseIds, refreshed }) };
     for (const some of portions(reports, sizeOf)) {
       const completed = some.flatMap((attempt) => attempt.report?.completed ?? []);
       const failed = some.flatMap((attempt) => attempt.report?.failed ?? []);

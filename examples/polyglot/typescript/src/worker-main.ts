@@ -4,7 +4,7 @@ import { access, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Job, TaskError } from "./attempt.js";
 import { configFromEnv } from "./config.js";
-import { shape } from "./shape.js";
+import { anything, shape } from "./shape.js";
 import { stopSignal } from "./stop-signal.js";
 import { Worker } from "./worker.js";
 
@@ -25,6 +25,15 @@ async function hold({ begun, release }: { begun: string; release: string }, { as
   return { language: "typescript", attempt: assignment.attempt };
 }
 
+/** Asks for more time, says how far it is, and tidies up once told that time is short. */
+async function tidy(_: unknown, { refresh, progress, softSignal, signal }: Job) {
+  refresh(1_200);
+  progress(1, 2, "waiting");
+  await sleep(60_000, undefined, { signal: softSignal }).catch(() => signal.throwIfAborted());
+  progress(2, 2, "tidied up");
+  return { language: "typescript" };
+}
+
 /** Throws an error with a type that callers in other languages see. */
 function fail({ item }: { item: string }): never {
   throw new TaskError("OutOfStock", `no ${item} left`);
@@ -33,7 +42,8 @@ function fail({ item }: { item: string }): never {
 const worker = new Worker(configFromEnv(), "typescript-worker", SLOTS)
   .handle("typescript.greet", shape({ name: "string" }), greet)
   .handle("typescript.hold", gates, hold)
-  .handle("typescript.fail", shape({ item: "string" }), fail, { maxAttempts: 2 })
+  .handle("typescript.fail", shape({ item: "string" }), fail, { retry: { maxAttempts: 2 } })
+  .handle("typescript.tidy", anything, tidy, { softTimeoutMs: 500n, executionTimeoutMs: 1_000n })
   // Served by the workers of all languages: whichever has a slot gets it.
   .handle("any.hold", gates, hold);
 

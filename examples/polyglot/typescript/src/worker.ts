@@ -3,12 +3,12 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type ServiceError, status } from "@grpc/grpc-js";
-import { Attempt, type Handler, type Level, type Parse, type Task, TaskError } from "./attempt.js";
+import { Attempt, type Handler, type Job, type Parse, type Task, TaskError } from "./attempt.js";
 import { unary } from "./client.js";
 import { callMetadata, channelOptions, type Config } from "./config.js";
-import { type Assignment, Hello, type TaskLog, type Welcome } from "./gen/windlass/v1/dispatch.js";
+import { type Assignment, Hello, type TaskLog, TaskProgress, type Welcome } from "./gen/windlass/v1/dispatch.js";
 import { WorkerServiceClient } from "./gen/windlass/v1/worker_service.js";
-import { RetryPolicy, TaskDefinition, WorkflowDefinition } from "./gen/windlass/v1/workflow.js";
+import { type DeepPartial, TaskDefinition, WorkflowDefinition } from "./gen/windlass/v1/workflow.js";
 import { PATIENCE_MS, Session } from "./session.js";
 
 const FIRST_DELAY_MS = 100; // between two connections: random, doubled up to the longest
@@ -19,6 +19,16 @@ const ACK_PATIENCE_MS = 5_000; // how long a drain waits for the last acknowledg
 const STOP_GRACE_MS = 1_000; // how long an attempt may go on after its execution timeout
 const SEEN_LEASES = 10_000;
 const KEPT_LOGS = 10_000;
+const PROGRESS_EVERY_MS = 250; // what a task says in between is replaced by what it says next
+
+/** What waits to be sent. */
+export interface Unsent {
+  logs: TaskLog[];
+  words: TaskProgress[];
+  accepts: Attempt[];
+  refreshes: Attempt[];
+  reports: Attempt[];
+}
 
 export class Worker {
   readonly config: Config;
@@ -30,8 +40,10 @@ export class Worker {
   #tell!: () => void;
   #waiting: Attempt[] = []; // for a slot
   #free: number; // slots
-  #accepts: Attempt[] = []; // to be sent, as are the next two
+  #accepts: Attempt[] = []; // to be sent, as are the next four
+  #refreshes: Attempt[] = [];
   #reports: Attempt[] = [];
+  #words: Attempt[] = [];
   #logs: TaskLog[] = [];
   readonly #hello: Hello;
   readonly #handlers = new Map<string, Handler>();
@@ -53,11 +65,29 @@ export class Worker {
     this.#hello = Hello.fromPartial({ workerId: randomUUID(), name, slots, host, sdk: `typescript ${process.version}` });
   }
 
-  /** Serves a task: a workflow of that one task, with a policy of retries. */
-  handle<Input>(name: string, parse: Parse<Input>, task: Task<Input>, retry?: Partial<RetryPolicy>): this {
-    this.#handlers.set(name, { parse, task });
-    const definition = TaskDefinition.fromPartial(retry ? { name, retry } : { name });
-    this.#hello.workflows.push(WorkflowDefinition.fromPartial({ name, tasks: [definition] }));
+  /** Serves a task: a workflow of that one task, with a policy of retries or whatever else a definition has. */
+  handle<Input>(name: string, parse: Parse<Input>, task: Task<Input>, definition: DeepPartial<TaskDefinition> = {}): this {
+    const tasks = [TaskDefinition.fromPartial({ ...definition, name })];
+    return this.handleWorkflow(WorkflowDefinition.fromPartial({ name, tasks }), { [name]: { parse, task } });
+  }
+
+  /** Serves a workflow: the handlers, by name, are of its task and its hooks; `spec.hook` says what those follow. */
+  handleWorkflow(definition: WorkflowDefinition, handlers: Record<string, Handler>): this {
+    for (const [task, handler] of Object.entries(handlers)) this.#handlers.set(keyOf(definition.name, task), handler);
+    this.#hello.workflows.push(definition);
+    return this;
+  }
+
+  /** Says something of the worker that placement can ask for. */
+  label(name: string, value: string): this {
+    this.#hello.labels[name] = value;
+    return this;
+  }
+
+  /** Adds slots of another kind; of which kind an attempt takes one is the engine's to count. */
+  addPool(name: string, slots: number): this {
+    this.#hello.slotPools[name] = slots;
+    this.#free += slots;
     return this;
   }
 
@@ -112,7 +142,7 @@ export class Worker {
 
   /** Says who we are and what we hold; the welcome says what of that is still ours. */
   hello(): Hello {
-    [this.#accepts, this.#reports] = [[], []];
+    [this.#accepts, this.#refreshes, this.#reports] = [[], [], []];
     return { ...this.#hello, heldLeaseIds: [...this.held.keys()], draining: this.draining };
   }
 
@@ -125,15 +155,28 @@ export class Worker {
     this.lose(welcome.lostLeaseIds);
     const held = [...this.held.values()];
     this.#accepts = held.filter((attempt) => !attempt.report);
+    this.#refreshes = held.filter((attempt) => !attempt.report && attempt.limits.refreshed);
     this.#reports = held.filter((attempt) => attempt.report);
     this.change();
   }
 
-  /** What waits to be sent: log lines, accepts, reports. */
-  takeUnsent(): [TaskLog[], Attempt[], Attempt[]] {
-    const unsent: [TaskLog[], Attempt[], Attempt[]] = [this.#logs, this.#accepts, this.#reports];
-    [this.#logs, this.#accepts, this.#reports] = [[], [], []];
-    return unsent;
+  takeUnsent(): Unsent {
+    const [logs, words, accepts, reports] = [this.#logs, this.#takeWords(), this.#accepts, this.#reports];
+    const refreshes = this.#refreshes.filter((attempt) => !attempt.report);
+    [this.#logs, this.#accepts, this.#refreshes, this.#reports] = [[], [], [], []];
+    return { logs, words, accepts, refreshes, reports };
+  }
+
+  #takeWords(): TaskProgress[] {
+    const ours = this.#words.filter((attempt) => this.held.get(attempt.leaseId) === attempt);
+    this.#words = [];
+    return ours.flatMap((attempt) => {
+      const { leaseId, word: progress } = attempt;
+      if (!progress) return [];
+      attempt.word = undefined;
+      attempt.nextWordAt = performance.now() + PROGRESS_EVERY_MS;
+      return [TaskProgress.fromPartial({ leaseId, runId: attempt.assignment.runId, progress })];
+    });
   }
 
   /** Takes new assignments; one whose lease has been seen is dropped. */
@@ -184,21 +227,37 @@ export class Worker {
   }
 
   async #execute(attempt: Attempt): Promise<void> {
-    const { taskName, executionTimeoutMs } = attempt.assignment;
-    const limit = Number(executionTimeoutMs);
-    const timeout = new TaskError("ExecutionTimeout", `the attempt ran longer than ${limit} ms`);
-    const timer = limit ? setTimeout(() => this.stop(attempt, timeout, STOP_GRACE_MS), limit) : undefined;
-    const log = (level: Level, message: string) => this.#log(attempt, level, message);
+    const { taskName, spec } = attempt.assignment;
+    let timeout: TaskError | undefined;
+    attempt.limits.begin((over) => this.stop(attempt, (timeout = over), STOP_GRACE_MS));
     try {
-      const output = await attempt.execute(this.#handlers.get(taskName), log);
-      const isLate = attempt.abort.signal.reason === timeout;
-      this.#finish(attempt, isLate ? attempt.failed(timeout) : attempt.completed(output, this.#maxPayload));
+      const handler = this.#handlers.get(keyOf(spec?.workflowName ?? "", taskName));
+      const output = await attempt.execute(handler, this.#voiceOf(attempt));
+      this.#finish(attempt, timeout ? attempt.failed(timeout) : attempt.completed(output, this.#maxPayload));
     } catch (error) {
-      const { aborted, reason } = attempt.abort.signal;
-      this.#finish(attempt, attempt.failed(aborted ? reason : error));
+      this.#finish(attempt, attempt.failed(attempt.reasonOf(error)));
     } finally {
-      clearTimeout(timer);
+      attempt.limits.end();
     }
+  }
+
+  /** What a task says while it executes. */
+  #voiceOf(attempt: Attempt): Pick<Job, "log" | "progress" | "refresh"> {
+    return {
+      log: (level, message) => {
+        // While no dispatcher takes them, the oldest go.
+        this.#logs.push(attempt.line(level, message));
+        if (this.#logs.length > KEPT_LOGS) this.#logs.shift();
+        this.change();
+      },
+      progress: (done, total = 0, message = "") => {
+        if (attempt.keepWord(done, total, message))
+          setTimeout(() => this.#queue(this.#words, attempt), attempt.nextWordAt - performance.now());
+      },
+      refresh: (executionMs) => {
+        if (!attempt.report && attempt.limits.refresh(executionMs)) this.#queue(this.#refreshes, attempt);
+      },
+    };
   }
 
   /**
@@ -289,20 +348,22 @@ export class Worker {
 
   #keep(attempt: Attempt, report: Attempt["report"]): void {
     attempt.report = report;
+    this.#words.push(attempt); // its last word goes before the report
     this.#reports.push(attempt);
+  }
+
+  #queue(queue: Attempt[], attempt: Attempt): void {
+    queue.push(attempt);
+    this.change();
   }
 
   #known(leaseIds: string[]): Attempt[] {
     return leaseIds.map((id) => this.held.get(id)).filter((attempt) => attempt !== undefined);
   }
-
-  /** Keeps a line until it is sent; while no dispatcher takes them, the oldest go. */
-  #log(attempt: Attempt, level: Level, message: string): void {
-    this.#logs.push(attempt.line(level, message));
-    if (this.#logs.length > KEPT_LOGS) this.#logs.shift();
-    this.change();
-  }
 }
+
+/** Names a task: two workflows may have tasks of one name. */
+const keyOf = (workflow: string, task: string) => JSON.stringify([workflow, task]);
 
 const cancelled = (reason: string) => new TaskError("RunCancelled", `the run was cancelled: ${reason}`);
 

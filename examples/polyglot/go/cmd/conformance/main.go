@@ -40,8 +40,31 @@ func serve() error {
 	worker.Handle("conformance.stubborn", stubborn, nil)
 	worker.Handle("conformance.big", big, nil)
 	worker.Handle("conformance.log", logLines, nil)
+	worker.Handle("conformance.progress", progress, nil)
+	worker.Handle("conformance.limits", limits, nil)
+	for name, value := range pairs("CONFORMANCE_LABELS") {
+		worker.Label(name, value)
+	}
+	for name, value := range pairs("CONFORMANCE_POOLS") {
+		slots, err := strconv.Atoi(value)
+		if err != nil {
+			return fmt.Errorf("CONFORMANCE_POOLS: %w", err)
+		}
+		worker.AddPool(name, slots)
+	}
 
 	return worker.Run(windlass.StopContext())
+}
+
+// pairs reads name=value,name=value.
+func pairs(variable string) map[string]string {
+	found := map[string]string{}
+	for _, pair := range strings.Split(os.Getenv(variable), ",") {
+		if name, value, isPair := strings.Cut(pair, "="); isPair {
+			found[name] = value
+		}
+	}
+	return found
 }
 
 func echo(_ context.Context, job *windlass.Job) (any, error) {
@@ -103,4 +126,49 @@ func logLines(_ context.Context, job *windlass.Job) (any, error) {
 		job.Log("INFO", fmt.Sprintf("line %d", n+1))
 	}
 	return struct{}{}, nil
+}
+
+func progress(ctx context.Context, job *windlass.Job) (any, error) {
+	var input struct {
+		Steps   int
+		EveryMs int64 `json:"every_ms"`
+	}
+	if err := job.Bind(&input); err != nil {
+		return nil, err
+	}
+	for n := range input.Steps {
+		job.Progress(float64(n+1), float64(input.Steps), fmt.Sprintf("step %d", n+1))
+		select {
+		case <-time.After(time.Duration(input.EveryMs) * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return struct{}{}, nil
+}
+
+// limits asks for more time, waits, and says whether it was told that its time is short.
+func limits(ctx context.Context, job *windlass.Job) (any, error) {
+	var input struct {
+		Ms        int64
+		RefreshMs int64 `json:"refresh_ms"`
+		ThenMs    int64 `json:"then_ms"`
+	}
+	if err := job.Bind(&input); err != nil {
+		return nil, err
+	}
+	if input.RefreshMs > 0 {
+		job.Refresh(time.Duration(input.RefreshMs) * time.Millisecond)
+	}
+	select {
+	case <-time.After(time.Duration(input.Ms) * time.Millisecond):
+		return map[string]bool{"told": false}, nil
+	case <-job.Soft().Done():
+	}
+	select {
+	case <-time.After(time.Duration(input.ThenMs) * time.Millisecond):
+		return map[string]bool{"told": true}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -29,6 +30,10 @@ func serve() error {
 	worker.Handle("go.greet", greet, nil)
 	worker.Handle("go.hold", hold, nil)
 	worker.Handle("go.fail", fail, &windlassv1.RetryPolicy{MaxAttempts: 2})
+	worker.HandleWorkflow(&windlassv1.WorkflowDefinition{
+		Name:  "go.tidy",
+		Tasks: []*windlassv1.TaskDefinition{{Name: "go.tidy", SoftTimeoutMs: 500, ExecutionTimeoutMs: 1_000}},
+	}, map[string]windlass.Task{"go.tidy": tidy})
 	// Served by the workers of all languages: whichever has a slot gets it.
 	worker.Handle("any.hold", hold, nil)
 
@@ -62,6 +67,19 @@ func hold(ctx context.Context, job *windlass.Job) (any, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// tidy asks for more time, says how far it is, and tidies up once told that time is short.
+func tidy(ctx context.Context, job *windlass.Job) (any, error) {
+	job.Refresh(1_200 * time.Millisecond)
+	job.Progress(1, 2, "waiting")
+	select {
+	case <-job.Soft().Done():
+		job.Progress(2, 2, "tidied up")
+		return map[string]string{"language": "go"}, ctx.Err()
+	case <-time.After(time.Minute):
+		return nil, errors.New("nobody has told it")
 	}
 }
 
