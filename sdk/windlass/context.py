@@ -12,12 +12,14 @@ from windlass.priority import Priority
 from windlass.progress import progress_message
 from windlass.transport.error_detail import from_failure
 from windlass.transport.run_id import mint
+from windlass.worker_labels import WorkerLabels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from windlass.duration import Duration
     from windlass.exceptions import TaskRunError
+    from windlass.placement import LabelValue
     from windlass.v1 import dispatch_pb2, run_pb2
 
 #: The context of the task that executes here, so that runs submitted inside it know their parent.
@@ -40,6 +42,8 @@ class Context:
         "_lifespan",
         "_log",
         "_refresh",
+        "_release_slot",
+        "_tell_labels",
         "_tell_progress",
         "_worker_id",
         "_worker_labels",
@@ -49,13 +53,15 @@ class Context:
         self,
         assignment: dispatch_pb2.Assignment,
         worker_id: str,
-        worker_labels: Mapping[str, str],
+        worker_labels: WorkerLabels,
         log: Callable[[str, str], None],
         cancel_self: Callable[[], None],
         lifespan: Any = None,
         tell_progress: Callable[[run_pb2.Progress], None] | None = None,
         refresh: Callable[[int], None] | None = None,
         default_priority: Priority = Priority.MEDIUM,
+        release_slot: Callable[[], None] | None = None,
+        tell_labels: Callable[[dict[str, str]], None] | None = None,
     ) -> None:
         """Wrap one attempt. Built by the worker, and by `mock_run`; never by users."""
         self._assignment = assignment
@@ -67,6 +73,8 @@ class Context:
         self._tell_progress = tell_progress
         self._refresh = refresh
         self._default_priority = default_priority
+        self._release_slot = release_slot
+        self._tell_labels = tell_labels
         self._cancelled = assignment.cancel_requested
         self._cancel_reason = ""
 
@@ -102,8 +110,31 @@ class Context:
 
     @property
     def worker_labels(self) -> Mapping[str, str]:
-        """Labels of that worker."""
-        return self._worker_labels
+        """Labels of that worker as they are now: `upsert_worker_labels` changes them for all of its attempts."""
+        return self._worker_labels.now
+
+    def upsert_worker_labels(self, labels: Mapping[str, LabelValue]) -> None:
+        """Set labels of that worker, or change them, from now on; those that are not named stay. Returns at once.
+
+        Runs that wait for a worker with such a label are given to it. Attempts that it has go on.
+
+        Args:
+            labels: texts or numbers by name, as `app.worker(labels=)` takes them.
+
+        Raises:
+            InvalidInput: one of them is out of its range, or the worker would have over 100.
+
+        """
+        try:
+            changed = self._worker_labels.upsert(labels)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(str(error), field="labels") from None
+        if changed and self._tell_labels is not None:
+            self._tell_labels(changed)
+
+    async def aio_upsert_worker_labels(self, labels: Mapping[str, LabelValue]) -> None:
+        """Do as `upsert_worker_labels`."""
+        self.upsert_worker_labels(labels)
 
     @property
     def attempt_number(self) -> int:
@@ -237,6 +268,19 @@ class Context:
         """Do as `refresh_timeout`."""
         self.refresh_timeout(duration)
 
+    def release_slot(self) -> None:
+        """Have this attempt go on without its slots: all that it costs is free for others from now on.
+
+        Everything else stays: its time limits, what cancels it, its concurrency keys, and a retry takes slots again.
+        Nothing bounds any more how many attempts go on so. Returns at once; harmless when repeated.
+        """
+        if self._release_slot is not None:
+            self._release_slot()
+
+    async def aio_release_slot(self) -> None:
+        """Do as `release_slot`."""
+        self.release_slot()
+
     def _mark_cancelled(self, reason: str) -> None:
         self._cancel_reason = reason
         self._cancelled = True
@@ -271,7 +315,7 @@ def mock_context(
     def cancel_self() -> None:
         context._mark_cancelled("cancelled by the task")  # noqa: SLF001 - its own maker
 
-    context = Context(assignment, MOCKED, {}, _drop_line, cancel_self, lifespan)
+    context = Context(assignment, MOCKED, WorkerLabels({}), _drop_line, cancel_self, lifespan)
     return context
 
 

@@ -17,7 +17,7 @@ MOST_SLOTS: Final = 100_000
 MOST_POOLS: Final = 20
 MOST_SLOTS_OF_ONE: Final = 1_000
 DEFAULT_POOL: Final = "default"
-_MOST_LABELS_OF_A_WORKER: Final = 100
+MOST_LABELS_OF_A_WORKER: Final = 100
 _MOST_LABELS: Final = 20
 _LONGEST_TEXT: Final = 200
 _LONGEST_POOL: Final = 63
@@ -131,8 +131,8 @@ def read_desired_labels(given: object) -> Mapping[str, DesiredWorkerLabel]:
 def read_worker_labels(given: Mapping[str, LabelValue] | None) -> dict[str, str]:
     """Check a worker's own labels. Raises TypeError, ValueError."""
     labels = given or {}
-    if len(labels) > _MOST_LABELS_OF_A_WORKER:
-        msg = f"labels: at most {_MOST_LABELS_OF_A_WORKER} were expected, not {len(labels)}"
+    if len(labels) > MOST_LABELS_OF_A_WORKER:
+        msg = f"labels: at most {MOST_LABELS_OF_A_WORKER} were expected, not {len(labels)}"
         raise ValueError(msg)
     for name in labels:
         _check_label_name(name, "labels")

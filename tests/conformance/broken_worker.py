@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from windlass.v1 import dispatch_service_pb2
+    from windlass.worker.effects import Effect
     from windlass.worker.outcome import FailedAttempt, Outcome
     from windlass.worker.processes.child_process import ChildProcess
-    from windlass.worker.session import Effect
 
 _FOR_EVER_MS = 2**31 - 1
 

@@ -9,6 +9,7 @@ from tests.support.scripted_dispatcher import assignment
 from windlass.worker.outcome import Completion, FailedAttempt
 from windlass.worker.runner import Runner
 from windlass.worker.surroundings import Surroundings
+from windlass.worker_labels import WorkerLabels
 
 if TYPE_CHECKING:
     from windlass import Windlass
@@ -27,13 +28,15 @@ class Attempts:
         surroundings = Surroundings(
             middleware=app.middlewares, overrides=app.dependency_overrides, capture_logs=capture_logs
         )
-        self.runner = Runner(app.tasks, slots, worker_id, {"zone": "a"}, self._loop, self, surroundings)
+        self.runner = Runner(app.tasks, slots, worker_id, WorkerLabels({"zone": "a"}), self._loop, self, surroundings)
         self.batches: list[list[Outcome]] = []
         self.outcomes: dict[str, Outcome] = {}
         self.lines: list[LoggedLine] = []
         self.told: list[ToldProgress] = []
         self.cancelled: list[str] = []
         self.more_time: list[tuple[str, int]] = []
+        self.slotless: list[str] = []
+        self.labels: list[dict[str, str]] = []
 
     def start(self, task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_pb2.Assignment:
         """Start one attempt."""
@@ -81,6 +84,14 @@ class Attempts:
     def refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
         """Note who asks for more time."""
         self.more_time.append((lease_id, timeout_ms))
+
+    def slot_released(self, lease_id: str, run_id: str) -> None:
+        """Note who goes on without slots."""
+        self.slotless.append(lease_id)
+
+    def labels_changed(self, changes: dict[str, str]) -> None:
+        """Note the worker's other labels."""
+        self.labels.append(changes)
 
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Note who cancels itself."""

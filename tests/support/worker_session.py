@@ -9,7 +9,7 @@ from windlass.worker.outcome import Completion
 from windlass.worker.session import WorkerSession
 
 if TYPE_CHECKING:
-    from windlass.worker.session import Effect
+    from windlass.worker.effects import Effect
 
 
 class Peer:

@@ -22,6 +22,7 @@ from windlass.worker.offer import Offer
 from windlass.worker.runner import Runner
 from windlass.worker.session import WorkerSession
 from windlass.worker.stream import Stream
+from windlass.worker_labels import WorkerLabels
 
 if TYPE_CHECKING:
     import logging
@@ -137,7 +138,7 @@ def test_a_drain_that_comes_before_the_run_ends_it(dispatcher: FakeDispatcher) -
     stream = Stream(session, app.config, lambda: None)
     io_thread().run(stream.drain(0)).result(_LEAVES_WITHIN)
     loop = new_loop()
-    runner = Runner({"nothing": nothing}, 1, worker.id, {}, loop, stream)
+    runner = Runner({"nothing": nothing}, 1, worker.id, WorkerLabels({}), loop, stream)
     io_thread().run(stream.run(runner)).result(_LEAVES_WITHIN)
     loop.close()
     assert dispatcher.hellos == []

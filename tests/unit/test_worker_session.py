@@ -6,16 +6,8 @@ import pytest
 
 from tests.support.worker_session import Peer
 from windlass.v1 import dispatch_pb2
-from windlass.worker.session import (
-    ACCEPT_DELAY,
-    Cancel,
-    ProtocolError,
-    Reconnect,
-    Refused,
-    Start,
-    Stop,
-    Welcomed,
-)
+from windlass.worker.effects import Cancel, Reconnect, Refused, Start, Stop, Welcomed
+from windlass.worker.session import ACCEPT_DELAY, ProtocolError
 
 
 def test_hello_comes_first_and_the_welcome_opens_the_session() -> None:

@@ -13,7 +13,7 @@ from windlass.worker.outcome import LoggedLine, ToldProgress
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from windlass.task import Task
     from windlass.v1 import dispatch_pb2
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from windlass.worker.outcome import Outcome
     from windlass.worker.threads import PoolThread
     from windlass.worker.time_limits import TimeLimits
+    from windlass.worker_labels import WorkerLabels
 
 
 class Reports(Protocol):
@@ -38,6 +39,12 @@ class Reports(Protocol):
     def refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
         """Tell the engine that the attempt may execute this long from now on, in milliseconds."""
 
+    def slot_released(self, lease_id: str, run_id: str) -> None:
+        """Tell the engine that the attempt takes no slots any more."""
+
+    def labels_changed(self, changes: dict[str, str]) -> None:
+        """Tell the engine, and all that executes for this worker, of labels that it has from now on."""
+
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Ask the engine to cancel the run, before the outcome of this lease is told."""
 
@@ -47,10 +54,12 @@ class Attempt:
 
     __slots__ = (
         "_break_off",
+        "_give_way",
         "_reports",
         "answer",
         "asyncio_task",
         "context",
+        "has_slot",
         "input_json",
         "interruptible",
         "lease_id",
@@ -70,11 +79,12 @@ class Attempt:
         assignment: dispatch_pb2.Assignment,
         task: Task,
         worker_id: str,
-        labels: Mapping[str, str],
+        labels: WorkerLabels,
         reports: Reports,
+        give_way: Callable[[Attempt], None],
         lifespan: Any = None,
     ) -> None:
-        """Prepare to execute `assignment`; starts nothing."""
+        """Prepare to execute `assignment`; starts nothing. `give_way` is told once, when it gives up its slot."""
         self.lease_id = assignment.lease_id
         self.run_id = assignment.run_id
         self.number = assignment.attempt
@@ -88,6 +98,8 @@ class Attempt:
         self.limits: TimeLimits | None = None  # while it has any
         self.interruptible: Interruptible | None = None  # what runs on the loop, where it has a soft timeout
         self.timed_out = False
+        self.has_slot = True
+        self._give_way = give_way
         # Executes a sync task for the middleware that waits for it on the loop.
         self.answer: Callable[[], None] | None = None
         self._reports = reports
@@ -102,6 +114,8 @@ class Attempt:
             self.progress,
             self.refresh,
             task.settings.default_priority,
+            self.release_slot,
+            reports.labels_changed,
         )
 
     def log(self, level: str, message: str) -> None:
@@ -134,6 +148,13 @@ class Attempt:
         if self.timeout_ms:
             self.timeout_ms = timeout_ms
             self._reports.refreshed(self.lease_id, self.run_id, timeout_ms)
+
+    def release_slot(self) -> None:
+        """Let others have its slot. From any thread."""
+        if self.has_slot:
+            self.has_slot = False
+            self._give_way(self)
+            self._reports.slot_released(self.lease_id, self.run_id)
 
     def tell(self) -> None:
         """Raise SoftTimeoutExceeded in the task, where it stands: in its thread or on the loop. On the loop."""

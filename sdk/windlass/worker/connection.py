@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from windlass.config import ClientConfig
     from windlass.v1 import dispatch_service_pb2
-    from windlass.worker.session import Effect, WorkerSession
+    from windlass.worker.effects import Effect
+    from windlass.worker.session import WorkerSession
 
     Call = grpc.aio.StreamStreamCall[dispatch_service_pb2.ConnectRequest, ConnectResponse]
 

@@ -38,6 +38,7 @@ class Outbox:
         self._accept_delay = accept_delay
         self._accepts: dict[str, float] = {}
         self._refreshed: dict[str, RefreshedTimeout] = {}
+        self._slotless: dict[str, str] = {}
         self._outcomes: list[Outcome] = []
         self._logs: deque[LoggedLine] = deque()
         self._log_bytes = 0
@@ -53,17 +54,22 @@ class Outbox:
 
     def forget(self, lease_id: str) -> None:
         """Forget what was to be said of an attempt that is no longer ours."""
-        for waiting in (self._accepts, self._refreshed, self._progress):
+        for waiting in (self._accepts, self._refreshed, self._slotless, self._progress):
             waiting.pop(lease_id, None)
 
     def add_refreshed(self, lease_id: str, refreshed: RefreshedTimeout) -> None:
         """Tell of a time limit that begins anew with the next message; only the newest counts."""
         self._refreshed[lease_id] = refreshed
 
+    def add_slot_release(self, lease_id: str, run_id: str) -> None:
+        """Tell with the next message that an attempt takes no slots any more."""
+        self._slotless[lease_id] = run_id
+
     def add_outcome(self, outcome: Outcome) -> None:
         """Report an outcome with the next message."""
         self._accepts.pop(outcome.lease_id, None)
         self._refreshed.pop(outcome.lease_id, None)
+        self._slotless.pop(outcome.lease_id, None)
         self._outcomes.append(outcome)
         if (progress := self._progress.pop(outcome.lease_id, None)) is not None:
             self._last_words.append(progress)  # goes before the outcome
@@ -84,6 +90,7 @@ class Outbox:
         """Drop accepts and outcomes: the next Welcome decides what is to be sent again."""
         self._accepts.clear()
         self._refreshed.clear()
+        self._slotless.clear()
         self._outcomes.clear()
 
     def next_due(self) -> float | None:
@@ -107,6 +114,8 @@ class Outbox:
         due = self._take_accepts(now)
         if self._refreshed:
             self._take_refreshed(requests, now)
+        if self._slotless:
+            self._take_slot_releases(requests)
         if self._outcomes or due:
             self._take_reports(requests, due)
         return requests
@@ -127,6 +136,14 @@ class Outbox:
         requests.append(request)
         for lease_id, each in refreshed.items():
             request.report.refreshed.add(lease_id=lease_id, run_id=each.run_id, execution_timeout_ms=each.left_ms(now))
+
+    def _take_slot_releases(self, requests: list[dispatch_service_pb2.ConnectRequest]) -> None:
+        slotless, self._slotless = self._slotless, {}
+        at_once = MESSAGE_BYTES // ENTRY_BYTES
+        for place, (lease_id, run_id) in enumerate(slotless.items()):
+            if place % at_once == 0:
+                requests.append(dispatch_service_pb2.ConnectRequest())
+            requests[-1].report.released_slots.add(lease_id=lease_id, run_id=run_id)
 
     def _take_reports(self, requests: list[dispatch_service_pb2.ConnectRequest], accepted: list[str]) -> None:
         request = dispatch_service_pb2.ConnectRequest()

@@ -21,6 +21,7 @@ from windlass.worker.runner import DEFAULT_MAX_PAYLOAD
 from windlass.worker.session import WorkerSession
 from windlass.worker.setup import Setup
 from windlass.worker.stream import Stream
+from windlass.worker_labels import WorkerLabels
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -95,7 +96,7 @@ class ReloadableWorker:
         show_log_lines(served.config.log_level)
         hello = make_hello(self.id, self._name, served.definitions, self._offer)
         stream = Stream(WorkerSession(hello, boot_clock), served.config, self.ready.set)
-        setup = Setup(self.id, self._offer.labels, self._offer.all_slots, DEFAULT_MAX_PAYLOAD)
+        setup = Setup(self.id, WorkerLabels(self._offer.labels), self._offer.all_slots, DEFAULT_MAX_PAYLOAD)
         children = Children(nursery, setup, self._processes, self._limits, served, stream, self._despair)
         await children.open()
         self._served, self._stream, self._children = served, stream, children

@@ -9,6 +9,7 @@ Whoever takes an attempt out of `_attempts` first says what became of it; later 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 from contextvars import Context as ContextVars
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from windlass.v1 import dispatch_pb2, run_pb2
     from windlass.worker.attempt import Reports
     from windlass.worker.outcome import Outcome
+    from windlass.worker_labels import WorkerLabels
 
 _log = logging.getLogger("windlass.worker")
 
@@ -54,7 +56,7 @@ class Runner:
         tasks: Mapping[str, Task],
         slots: int,
         worker_id: str,
-        labels: Mapping[str, str],
+        labels: WorkerLabels,
         loop: asyncio.AbstractEventLoop,
         reports: Reports,
         surroundings: Surroundings = _NONE,
@@ -70,6 +72,8 @@ class Runner:
         self._attempts: dict[str, Attempt] = {}
         # Those of them that wait for a slot: the engine has given up on one that still executes here.
         self._waiting: dict[str, Attempt] = {}
+        # Those that go on without one.
+        self._slotless: set[str] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         self._outcomes: list[Outcome] = []
         self._threads = ThreadPool(slots, self._run_in_thread)
@@ -96,6 +100,10 @@ class Runner:
         for attempt in self._known(lease_ids):
             attempt.mark_cancelled(reason)
         self._hand_over(self._stop, lease_ids, reason)
+
+    def note_labels(self, changes: dict[str, str]) -> None:
+        """Let attempts see these labels of their worker."""
+        self._labels.note(changes)
 
     def drain(self) -> None:
         """No more will come: what waits for further attempts begins without them."""
@@ -136,9 +144,9 @@ class Runner:
                 failure = unknown_task(assignment.task_name, list(tasks))
                 self._report(FailedAttempt(assignment.lease_id, assignment.run_id, failure))
                 continue
-            attempt = self.attempt_type(assignment, task, worker_id, labels, reports, lifespan)
+            attempt = self.attempt_type(assignment, task, worker_id, labels, reports, self._give_way, lifespan)
             attempts[attempt.lease_id] = attempt
-            if len(attempts) > self._slots:
+            if len(attempts) - len(self._slotless) > self._slots:
                 self._waiting[attempt.lease_id] = attempt
             else:
                 self._begin(attempt)
@@ -166,8 +174,22 @@ class Runner:
 
     def _begin_waiting(self) -> None:
         waiting = self._waiting
-        while waiting and len(self._attempts) - len(waiting) < self._slots:
+        while waiting and len(self._attempts) - len(waiting) - len(self._slotless) < self._slots:
             self._begin(waiting.pop(next(iter(waiting))))
+
+    def _go_without_slot(self, attempt: Attempt) -> None:
+        if attempt.lease_id in self._slotless:  # two of its threads have said so
+            return
+        self._slotless.add(attempt.lease_id)
+        self._threads.widen()
+        if attempt.lease_id not in self._attempts:  # it has ended meanwhile
+            self._forget_slotless(attempt)
+        self._begin_waiting()
+
+    def _forget_slotless(self, attempt: Attempt) -> None:
+        with contextlib.suppress(KeyError):
+            self._slotless.remove(attempt.lease_id)
+            self._threads.narrow()
 
     async def _run_on_loop(self, attempt: Attempt) -> None:
         current.set(attempt.context)
@@ -258,7 +280,10 @@ class Runner:
         if self._claim(attempt):
             self._report(self._failed(attempt, timed_out(attempt.timeout_ms, "")))
 
-    # --- On whichever thread the attempt ends --------------------------------------------------
+    # --- On whichever thread the attempt is, or ends --------------------------------------------
+
+    def _give_way(self, attempt: Attempt) -> None:
+        self._hand_over(self._go_without_slot, attempt)
 
     def _run_in_thread(self, attempt: Attempt, thread: PoolThread[Attempt]) -> None:
         if attempt.lease_id in self._attempts:
@@ -285,6 +310,8 @@ class Runner:
             attempt.limits.cancel()
         if self._attempts.pop(attempt.lease_id, None) is None:
             return False
+        if not attempt.has_slot:
+            self._forget_slotless(attempt)
         if self._waiting:
             self._waiting.pop(attempt.lease_id, None)
             self._hand_over(self._begin_waiting)

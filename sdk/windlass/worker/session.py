@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
+from windlass.placement import MOST_LABELS_OF_A_WORKER
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2, run_pb2
+from windlass.worker.effects import Cancel, Reconnect, Refused, Start, Stop, Welcomed
 from windlass.worker.outbox import Outbox
 from windlass.worker.outcome import FailedAttempt, RefreshedTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from windlass.v1 import workflow_pb2
+    from windlass.worker.effects import Effect
     from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
 
 # An attempt that ends within this many seconds is reported without having been accepted first.
@@ -32,56 +34,6 @@ ACCEPT_DELAY: Final = 0.02
 DEADLINE_MARGIN: Final = 0.1
 # Leases remembered after they arrived, at the least.
 SEEN_LEASES: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Welcomed:
-    """The dispatcher has taken us in."""
-
-    max_payload_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Execute these attempts, in this order."""
-
-    assignments: list[dispatch_pb2.Assignment]
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Tell these attempts that they are cancelled, and stop them `grace` seconds later."""
-
-    lease_ids: list[str]
-    reason: str
-    grace: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop these attempts now; whatever they return is dropped."""
-
-    lease_ids: list[str]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The engine did not record an outcome as it was reported."""
-
-    run_id: str
-    outcome: dispatch_pb2.ReportOutcome.ValueType
-
-
-@dataclass(frozen=True, slots=True)
-class Reconnect:
-    """Leave this stream and connect anew; to another dispatcher if `elsewhere`."""
-
-    reason: str
-    elsewhere: bool
-
-
-Effect: TypeAlias = Welcomed | Start | Cancel | Stop | Refused | Reconnect
 
 
 class ProtocolError(Exception):
@@ -105,6 +57,8 @@ class WorkerSession:
         self._executing: dict[str, str] = {}  # lease id → run id
         self._finished: dict[str, Outcome] = {}
         self._refreshed: dict[str, RefreshedTimeout] = {}  # of those that execute
+        self._slotless: dict[str, str] = {}  # of those that execute, lease id → run id
+        self._labels_told = True
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
         self._seen_limit = max(SEEN_LEASES, 10 * hello.slots)
@@ -164,6 +118,7 @@ class WorkerSession:
         self._outbox.forget_reports()
         self._hello_sent_at = self._clock()
         self._draining_told = self._draining
+        self._labels_told = True
         request = dispatch_service_pb2.ConnectRequest(hello=self._hello)
         request.hello.held_lease_ids.extend(self._held())
         request.hello.draining = self._draining
@@ -215,6 +170,10 @@ class WorkerSession:
         if self._draining and not self._draining_told:
             self._draining_told = True
             requests.append(dispatch_service_pb2.ConnectRequest(draining=dispatch_pb2.Draining()))
+        if not self._labels_told:
+            self._labels_told = True
+            labels = dispatch_pb2.Labels(labels=self._hello.labels)
+            requests.append(dispatch_service_pb2.ConnectRequest(labels=labels))
         if now >= self._heartbeat_due_at and self._unanswered_since is None:
             requests.append(self._heartbeat(now))
         requests += self._outbox.take(now)
@@ -234,6 +193,21 @@ class WorkerSession:
             refreshed = RefreshedTimeout(run_id, timeout_ms, self._clock())
             self._refreshed[lease_id] = refreshed
             self._outbox.add_refreshed(lease_id, refreshed)
+
+    def slot_released(self, lease_id: str, run_id: str) -> None:
+        """Tell the engine that an attempt takes no slots any more."""
+        if lease_id in self._executing:
+            self._slotless[lease_id] = run_id
+            self._outbox.add_slot_release(lease_id, run_id)
+
+    def upsert_labels(self, changes: Mapping[str, str]) -> bool:
+        """Have these labels from now on, and tell the engine; False: they would be too many."""
+        labels = {**self._hello.labels, **changes}
+        if len(labels) > MOST_LABELS_OF_A_WORKER:
+            return False
+        self._hello.labels.update(labels)
+        self._labels_told = False
+        return True
 
     def log(self, entry: LoggedLine) -> None:
         """Take a line that an attempt logged."""
@@ -280,6 +254,7 @@ class WorkerSession:
     def _keep(self, outcome: Outcome) -> None:
         self._finished[outcome.lease_id] = outcome
         self._refreshed.pop(outcome.lease_id, None)
+        self._slotless.pop(outcome.lease_id, None)
         self._outbox.add_outcome(outcome)
 
     def _check_deadline(self) -> list[Effect]:
@@ -313,6 +288,8 @@ class WorkerSession:
         self._outbox.add_accepts(self._executing, now - ACCEPT_DELAY)
         for lease_id, refreshed in self._refreshed.items():
             self._outbox.add_refreshed(lease_id, refreshed)
+        for lease_id, run_id in self._slotless.items():
+            self._outbox.add_slot_release(lease_id, run_id)
         for outcome in self._finished.values():
             self._outbox.add_outcome(outcome)
         return effects
@@ -383,6 +360,7 @@ class WorkerSession:
             if self._executing.pop(lease_id, None) is not None:
                 self._outbox.forget(lease_id)
                 self._refreshed.pop(lease_id, None)
+                self._slotless.pop(lease_id, None)
                 stop.append(lease_id)
         return [Stop(stop, "the lease was lost")] if stop else []
 

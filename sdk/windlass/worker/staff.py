@@ -22,5 +22,8 @@ class Staff(Protocol):
     def stop(self, lease_ids: list[str], reason: str) -> None:
         """Stop these now; nothing is reported of them."""
 
+    def note_labels(self, changes: dict[str, str]) -> None:
+        """Let all attempts see these labels of their worker, now and from now on."""
+
     def drain(self) -> None:
         """No more will come: what waits for further attempts begins without them."""

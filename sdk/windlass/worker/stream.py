@@ -29,16 +29,18 @@ from windlass.transport.rpc_status import from_rpc_error
 from windlass.v1 import dispatch_pb2
 from windlass.worker.connection import Connection, ConnectionLost
 from windlass.worker.dispatchers import Dispatchers
+from windlass.worker.effects import Cancel, Reconnect, Refused, Start, Stop, Welcomed
 from windlass.worker.newest import Newest
-from windlass.worker.session import Cancel, ProtocolError, Reconnect, Refused, Start, Stop, Welcomed
+from windlass.worker.session import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from windlass.config import ClientConfig
     from windlass.v1 import workflow_pb2
+    from windlass.worker.effects import Effect
     from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
-    from windlass.worker.session import Effect, WorkerSession
+    from windlass.worker.session import WorkerSession
     from windlass.worker.staff import Staff
 
 _log = logging.getLogger("windlass.worker")
@@ -103,6 +105,14 @@ class Stream:
     def refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
         """Tell the engine of an attempt that may execute this long from now on."""
         self._io.post(self._on_refreshed, lease_id, run_id, timeout_ms)
+
+    def slot_released(self, lease_id: str, run_id: str) -> None:
+        """Tell the engine of an attempt that takes no slots any more."""
+        self._io.post(self._on_slot_released, lease_id, run_id)
+
+    def labels_changed(self, changes: dict[str, str]) -> None:
+        """Tell the engine, and all that executes, of labels that the worker has from now on."""
+        self._io.post(self._on_labels_changed, changes)
 
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Ask the api to cancel the run; the lease's outcome is withheld until it has answered."""
@@ -242,6 +252,18 @@ class Stream:
 
     def _on_refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
         self._session.refreshed(lease_id, run_id, timeout_ms)
+        self._after_change()
+
+    def _on_slot_released(self, lease_id: str, run_id: str) -> None:
+        self._session.slot_released(lease_id, run_id)
+        self._after_change()
+
+    def _on_labels_changed(self, changes: dict[str, str]) -> None:
+        if not self._session.upsert_labels(changes):  # each child has seen only its own
+            self._complain(f"labels {', '.join(changes)} are left out: the worker's children have set too many")
+            return
+        if self._staff is not None:
+            self._staff.note_labels(changes)
         self._after_change()
 
     def _on_cancel_run(self, lease_id: str, run_id: str) -> None:

@@ -145,6 +145,18 @@ class ThreadPool(Generic[J]):
                 thread.parking.release()
             self._parked.clear()
 
+    def widen(self) -> None:
+        """Let there be one thread more."""
+        with self._lock:
+            self._limit += 1
+            if self._jobs:
+                self._summon()
+
+    def narrow(self) -> None:
+        """Let there be one less: a thread ends in place of waiting for its next job."""
+        with self._lock:
+            self._limit -= 1
+
     def take(self, thread: PoolThread[J]) -> J | None:
         """Wait for a job. None: end."""
         while True:
@@ -156,7 +168,7 @@ class ThreadPool(Generic[J]):
                     if self._jobs:
                         self._summon()
                     return job
-                if self._closed:
+                if self._closed or self._active > self._limit:
                     return None
                 self._parked.append(thread)
             thread.parking.acquire()

@@ -34,6 +34,7 @@ from windlass.worker.session import WorkerSession
 from windlass.worker.setup import Setup
 from windlass.worker.signals import taken_signals
 from windlass.worker.stream import Stream
+from windlass.worker_labels import WorkerLabels
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -224,7 +225,7 @@ class Worker:
         session = WorkerSession(hello, boot_clock)
         self._stream = Stream(session, self._app.config, self._ready.set)
         self._loop = loop = asyncio.get_running_loop()
-        setup = Setup(self.id, self._offer.labels, self._offer.all_slots, DEFAULT_MAX_PAYLOAD)
+        setup = Setup(self.id, WorkerLabels(self._offer.labels), self._offer.all_slots, DEFAULT_MAX_PAYLOAD)
         staff: Staff | None = None
         embedded: Runner | None = None
         count = self._processes if nursery is not None and self._processes else 0

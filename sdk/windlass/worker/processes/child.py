@@ -107,6 +107,14 @@ class SupervisorLink:
         """Tell of an attempt that may execute this long from now on."""
         self._io.post(self._pipe.write, Kind.REFRESHED, json.dumps([lease_id, run_id, timeout_ms]).encode())
 
+    def slot_released(self, lease_id: str, run_id: str) -> None:
+        """Tell of an attempt that takes no slots any more."""
+        self._io.post(self._pipe.write, Kind.SLOT_RELEASED, json.dumps([lease_id, run_id]).encode())
+
+    def labels_changed(self, changes: dict[str, str]) -> None:
+        """Tell of labels that the worker has from now on."""
+        self._io.post(self._pipe.write, Kind.LABELS, json.dumps(changes).encode())
+
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Ask the supervisor to have the run cancelled."""
         self._io.post(self._pipe.write, Kind.CANCEL_RUN, json.dumps([lease_id, run_id]).encode())
@@ -141,11 +149,15 @@ class SupervisorLink:
                 self._required.stop(*json.loads(body))
             case Kind.LIMIT:
                 self._required.max_payload = json.loads(body)
+            case Kind.LABELS:
+                self.setup.result().labels.note(json.loads(body))
             case Kind.DRAIN:
                 self._required.drain()
             case Kind.LEAVE:
                 self.told_to_leave.set_result(None)
-            case Kind.READY | Kind.UNFIT | Kind.TOLD | Kind.REFRESHED | Kind.CANCEL_RUN | Kind.LOST:
+            case (
+                Kind.READY | Kind.UNFIT | Kind.TOLD | Kind.REFRESHED | Kind.SLOT_RELEASED | Kind.CANCEL_RUN | Kind.LOST
+            ):
                 _log.error("a supervisor does not say %s", kind.name)
             case _ as unreachable:
                 assert_never(unreachable)

@@ -21,7 +21,6 @@ from windlass.worker.processes.pipe import Pipe
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
 
     from windlass.worker.attempt import Reports
     from windlass.worker.outcome import Outcome
@@ -75,6 +74,8 @@ class ChildProcess:
         self.state = State.STARTING
         #: Attempts that it has and has not told the end of, by lease.
         self.holds: dict[str, dispatch_pb2.Assignment] = {}
+        #: Those of them that take no slots any more.
+        self.slotless: set[str] = set()
         #: How many attempts it was given so far.
         self.given = 0
         self.was_ready = False
@@ -107,11 +108,16 @@ class ChildProcess:
         """Have it stop these; it holds them no longer, and says nothing more of them."""
         for lease_id in lease_ids:
             del self.holds[lease_id]
+        self.slotless.difference_update(lease_ids)
         self._pipe.write(Kind.STOP, json.dumps([lease_ids, reason]).encode())
 
     def limit(self, max_payload: int) -> None:
         """Tell it the largest output."""
         self._pipe.write(Kind.LIMIT, json.dumps(max_payload).encode())
+
+    def note_labels(self, changes: dict[str, str]) -> None:
+        """Tell it of other labels of its worker; also before it is ready."""
+        self._pipe.write(Kind.LABELS, json.dumps(changes).encode())
 
     def drain(self) -> None:
         """Tell it that no more will come."""
@@ -168,6 +174,13 @@ class ChildProcess:
                 lease_id, run_id, timeout_ms = json.loads(body)
                 self._reports.refreshed(lease_id, run_id, timeout_ms)
                 self._user.on_refreshed(self, lease_id, timeout_ms)
+            case Kind.SLOT_RELEASED:
+                lease_id, run_id = json.loads(body)
+                if lease_id in self.holds:
+                    self.slotless.add(lease_id)
+                self._reports.slot_released(lease_id, run_id)
+            case Kind.LABELS:
+                self._reports.labels_changed(json.loads(body))
             case Kind.CANCEL_RUN:
                 self._reports.cancel_run(*json.loads(body))
             case Kind.LOST:
@@ -189,7 +202,8 @@ class ChildProcess:
             outcomes += [FailedAttempt(each.lease_id, each.run_id, each.failure) for each in report.failed]
             self._user.on_outcomes(self, self._given_back(outcomes))
 
-    def _given_back(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+    def _given_back(self, outcomes: list[Outcome]) -> list[Outcome]:
+        self.slotless.difference_update(each.lease_id for each in outcomes)
         return [each for each in outcomes if self.holds.pop(each.lease_id, None) is not None]
 
     def _check_gone(self) -> None:

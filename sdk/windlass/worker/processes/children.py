@@ -16,7 +16,7 @@ from windlass.worker.outcome import FailedAttempt
 from windlass.worker.processes.births import Births
 from windlass.worker.processes.child_process import State
 from windlass.worker.processes.crash import crashed
-from windlass.worker.processes.memory import resident_bytes
+from windlass.worker.processes.memory import watch_memory
 from windlass.worker.processes.nursery_process import NurseryLost
 from windlass.worker.processes.sharing import Sharing
 from windlass.worker.processes.solo_children import SoloChildren
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("windlass.worker")
 
-#: How often the children's memory is looked at, where it is limited.
-LOOK_EVERY: Final = 1.0
 #: A child that ended sooner than that had little time to do anything useful.
 SOON: Final = 1.0
 FIRST_DELAY: Final = 0.1
@@ -116,7 +114,7 @@ class Children:
             raise LifespanFailed(f"the worker does not start: importing its code failed: {error}") from None
         self._fill()
         if self._limits.memory:
-            self._do(self._watch_memory())
+            self._do(watch_memory(self._unrelieved, self._limits.memory, self._replace))
         while not self._closing and self._ready < self._count:
             self._changed.clear()
             await self._changed.wait()
@@ -143,10 +141,7 @@ class Children:
         self._served = served
         self._soon_ended = self._stillborn = 0
         for child in list(self._children):
-            if child.state is State.STARTING:
-                self._retire(child)
-            else:
-                self._relieve(child)
+            (self._retire if child.state is State.STARTING else self._relieve)(child)
         for child in self._solo.all:
             self._solo.retire(child)
         self._fill()
@@ -241,6 +236,12 @@ class Children:
         self._solo.stop(lease_ids)
         if self._embedded is not None:
             self._embedded.stop(lease_ids, reason)
+
+    def note_labels(self, changes: dict[str, str]) -> None:
+        """Let all of them know these labels, and those that are born later."""
+        self._setup.labels.note(changes)
+        for child in [*self._children, *self._solo.all]:
+            child.note_labels(changes)
 
     def drain(self) -> None:
         """No more will come: batches begin without."""
@@ -359,14 +360,11 @@ class Children:
         if child.state is State.RETIRING and not child.holds:
             child.leave()
 
-    async def _watch_memory(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            for child in [*self._children, *self._solo.all]:
-                has = resident_bytes(child.pid)
-                if has > self._limits.memory and child.state is State.READY and child not in self._relieved:
-                    _log.info("child %d has %.0f MB: it is replaced", child.pid, has / 1e6)
-                    (self._solo.retire if child.solo else self._relieve)(child)
+    def _unrelieved(self) -> list[ChildProcess]:
+        return [each for each in (*self._children, *self._solo.all) if each not in self._relieved]
+
+    def _replace(self, child: ChildProcess) -> None:
+        (self._solo.retire if child.solo else self._relieve)(child)
 
     def _despair(self, why: str) -> None:
         if not self._closing:

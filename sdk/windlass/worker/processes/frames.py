@@ -33,6 +33,9 @@ class Kind(enum.IntEnum):
     REFRESHED = 11  # JSON: [lease id, run id, execution timeout in milliseconds]
     CANCEL_RUN = 12  # JSON: [lease id, run id]
     LOST = 13  # nothing: the lifespan has ended by itself
+    SLOT_RELEASED = 14  # JSON: [lease id, run id]
+    # Both ways
+    LABELS = 15  # JSON: labels of the worker that are other than before
 
 
 class BrokenFrame(Exception):

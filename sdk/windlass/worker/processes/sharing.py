@@ -43,8 +43,15 @@ class Sharing:
     def share_out(
         self, children: Iterable[ChildProcess], together: Collection[str]
     ) -> dict[ChildProcess, list[dispatch_pb2.Assignment]]:
-        """Give what waits to whoever has least to do, and of the tasks `together` all to one."""
-        loads = {child: len(child.holds) for child in children if child.state is State.READY}
+        """Give what waits to whoever has least to do, and of the tasks `together` all to one.
+
+        What has given up its slot counts only between those who have the same to do besides.
+        """
+        loads = {
+            child: (len(child.holds) - len(child.slotless), len(child.holds))
+            for child in children
+            if child.state is State.READY
+        }
         shares: dict[ChildProcess, list[dispatch_pb2.Assignment]] = {}
         while self._waiting and loads:
             child = min(loads, key=loads.__getitem__)
@@ -56,7 +63,8 @@ class Sharing:
                 child = gathering
             share = shares.setdefault(child, [])
             share.append(assignment)
-            loads[child] += 1
+            taken, held = loads[child]
+            loads[child] = taken + 1, held + 1
             if self._most and child.given + len(share) >= self._most:
                 del loads[child]
         return shares
