@@ -12,7 +12,7 @@ from windlass import (
     Context,
     RateLimit,
     RateLimitDuration,
-    Task,
+    Runnable,
     Windlass,
 )
 from windlass.instrumentation import follow_environment
@@ -60,6 +60,6 @@ class Application:
         self.noop = noop
         self.parked = parked
 
-    def served(self) -> list[Task]:
+    def served(self) -> list[Runnable[Any]]:
         """What workers serve: `parked` stays queued for ever."""
         return [self.noop, self.gated]

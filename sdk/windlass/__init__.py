@@ -76,13 +76,15 @@ if TYPE_CHECKING:
     from windlass.run import Run as Run
     from windlass.run import RunState as RunState
     from windlass.run import WorkerInfo as WorkerInfo
-    from windlass.run import Workflow as Workflow
+    from windlass.run import WorkflowInfo as WorkflowInfo
+    from windlass.runnable import Runnable as Runnable
     from windlass.scheduled import ScheduledRun as ScheduledRun
     from windlass.status import RunStatus as RunStatus
     from windlass.task import Task as Task
     from windlass.tokens import NewToken as NewToken
     from windlass.tokens import Token as Token
     from windlass.worker import Worker as Worker
+    from windlass.workflow import Workflow as Workflow
 
 _HOMES = {
     "BatchContext": "batch_context",
@@ -113,6 +115,7 @@ _HOMES = {
     "RunFilter": "bulk",
     "RunState": "run",
     "RunStatus": "status",
+    "Runnable": "runnable",
     "StickyStrategy": "placement",
     "ScheduledRun": "scheduled",
     "Task": "task",
@@ -123,7 +126,8 @@ _HOMES = {
     "Worker": "worker",
     "WorkerInfo": "run",
     "WorkerLabelComparator": "placement",
-    "Workflow": "run",
+    "Workflow": "workflow",
+    "WorkflowInfo": "run",
     "WorkflowRunRef": "refs",
 }
 

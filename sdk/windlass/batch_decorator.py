@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Protocol, TypeVar, Unpack, o
 
 from windlass.batch_signature import read_batch_signature
 from windlass.batch_task import Batching, BatchTask, GroupKey
-from windlass.decorator import TaskOptions, settings_of
 from windlass.exceptions import InvalidTask
+from windlass.task_options import TaskOptions, read_standalone_options
 
 if TYPE_CHECKING:
     from windlass.client import Windlass
@@ -108,15 +108,15 @@ class BatchTaskDecorator:
             DuplicateTask: another function has its name.
 
         """
-        prepare = settings_of(**options)
+        prepare = read_standalone_options(**options)
         batching = Batching(max_size=batch_max_size, max_interval=batch_max_interval, group_key=batch_group_key)
 
         def make(function: Callable[..., Any], local_names: Mapping[str, Any] | None = None) -> BatchTask[Any, Any]:
             # String annotations may name what is local to the caller.
             names = sys._getframe(1).f_locals if local_names is None else local_names  # noqa: SLF001 - its documented name
-            settings = prepare(function)
+            settings, workflow = prepare(function)
             form = read_batch_signature(function, settings.name, input_validator, names)
-            task: BatchTask[Any, Any] = BatchTask(self._app, function, form, settings, batching)
+            task: BatchTask[Any, Any] = BatchTask(self._app, function, form, settings, workflow, batching)
             self._app._register(task)  # noqa: SLF001 - half of the same thing
             return task
 

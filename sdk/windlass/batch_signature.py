@@ -53,8 +53,8 @@ def read_batch_signature(
         )
     output = _without(output, _is_exception)
     form = ModelForm(
-        codec_of(function, input_type, f"input of task {name!r}", f"`{parameters[0].name}`"),
-        codec_of(function, Any if output is None else output, f"output of task {name!r}", "its return type"),
+        codec_of(where(function), input_type, f"input of task {name!r}", f"`{parameters[0].name}`"),
+        codec_of(where(function), Any if output is None else output, f"output of task {name!r}", "its return type"),
     )
     return BatchForm(form, input_type, takes_context=len(parameters) == 2)  # noqa: PLR2004 - the number says it
 

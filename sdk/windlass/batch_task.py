@@ -17,9 +17,9 @@ from pydantic import BaseModel
 from typing_extensions import TypeVar, override
 
 from windlass.batch_context import BatchContext
-from windlass.context import mock_context
 from windlass.duration import Duration, to_milliseconds
 from windlass.exceptions import InvalidTask
+from windlass.mock_context import mock_context
 from windlass.model_task import ModelTask
 from windlass.parameters import where
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from windlass.batch_signature import BatchForm
     from windlass.client import Windlass
     from windlass.context import Context
-    from windlass.task import TaskSettings
+    from windlass.definition import TaskSettings, WorkflowSettings
     from windlass.worker.batching import BatchCall, Batches
 
 InT = TypeVar("InT")
@@ -62,7 +62,13 @@ class BatchTask(ModelTask[InT, OutT, RetT], Generic[InT, OutT, RetT]):
     gathers = True
 
     def __init__(
-        self, app: Windlass, function: Callable[..., RetT], form: BatchForm, settings: TaskSettings, batching: Batching
+        self,
+        app: Windlass,
+        function: Callable[..., RetT],
+        form: BatchForm,
+        settings: TaskSettings,
+        workflow: WorkflowSettings,
+        batching: Batching,
     ) -> None:
         """Wrap `function`. Users write `@app.batch_task`."""
         self._batch = function
@@ -80,7 +86,7 @@ class BatchTask(ModelTask[InT, OutT, RetT], Generic[InT, OutT, RetT]):
             # An attempt's time includes its wait for the others; the call itself is given what was asked for.
             whole = timedelta(milliseconds=self._limit_ms + self._interval_ms)
             settings = replace(settings, execution_timeout=whole)
-        super().__init__(app, cast("Any", one), form.form, settings)
+        super().__init__(app, cast("Any", one), form.form, settings, workflow)
 
     @override
     def __call__(  # type: ignore[override] # a function is called as it is written: with the list
@@ -90,7 +96,7 @@ class BatchTask(ModelTask[InT, OutT, RetT], Generic[InT, OutT, RetT]):
         if not self._takes_context:
             return self._batch(inputs)
         if ctx is None:
-            contexts = [mock_context(self.name, self._write(each)) for each in inputs]
+            contexts = [mock_context(self, self._write(each)) for each in inputs]
             ctx = BatchContext(contexts, [copy_context() for _ in contexts])
         return self._batch(inputs, ctx)
 

@@ -1,29 +1,30 @@
-"""Owns what both forms of a task share when they are called from afar: options, references, bulk runs."""
+"""Owns what both forms of a task share: how they are called here, and what makes one a workflow by itself."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, Literal, Unpack, cast, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Generic, cast
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
-from windlass.calling import BulkRunItem, Caller, RunOptions, SubmitOptions, read_options
 from windlass.dependency import Injection
-from windlass.exceptions import SyncCallOnLoop, WindlassError
-from windlass.refs import TaskRunRef
+from windlass.exceptions import SyncCallOnLoop
+from windlass.model_runnable import ModelRunnable
+from windlass.parameters import where
 from windlass.resolution import call_on_loop, call_on_thread, hop_to
-from windlass.task import Task, TaskSettings
+from windlass.runnable import Runnable
+from windlass.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from windlass.batch import KeyedRun
     from windlass.client import Windlass
     from windlass.context import Context
-    from windlass.crons import CronInfo, CronOptions
-    from windlass.duration import Duration
+    from windlass.definition import TaskSettings, WorkflowSettings
     from windlass.resolution import Hop
     from windlass.signature import ModelForm, PlainForm
+    from windlass.v1 import workflow_pb2
 
 OutT = TypeVar("OutT")
 
@@ -32,166 +33,32 @@ class CallableTask(Task, Generic[OutT]):
     """A task of an app; its output is an `OutT`."""
 
     def __init__(
-        self, app: Windlass, function: Callable[..., Any], form: ModelForm | PlainForm, settings: TaskSettings
+        self,
+        app: Windlass,
+        function: Callable[..., Any],
+        form: ModelForm | PlainForm,
+        settings: TaskSettings,
+        workflow: WorkflowSettings,
     ) -> None:
-        """Wrap `function`. Users write `@app.task`."""
-        super().__init__(function, form, settings)
+        """Wrap `function`. Users write a decorator."""
+        super().__init__(function, form, settings, workflow)
         self._app = app
-        self._plain_caller: Caller | None = None
 
-    @overload
-    def run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: Literal[True] = True,
-        return_exceptions: Literal[False] = False,
-        timeout: Duration | None = None,
-    ) -> list[OutT]: ...
-    @overload
-    def run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: Literal[True] = True,
-        return_exceptions: Literal[True],
-        timeout: Duration | None = None,
-    ) -> list[OutT | WindlassError]: ...
-    @overload
-    def run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: Literal[False],
-        return_exceptions: Literal[False] = False,
-        timeout: Duration | None = None,
-    ) -> list[TaskRunRef[OutT]]: ...
-    @overload
-    def run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: Literal[False],
-        return_exceptions: Literal[True],
-        timeout: Duration | None = None,
-    ) -> list[TaskRunRef[OutT] | WindlassError]: ...
-    def run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: bool = True,
-        return_exceptions: bool = False,
-        timeout: Duration | None = None,
-    ) -> list[Any]:
-        """Submit many runs in bulk; any number of them.
+    if not TYPE_CHECKING:  # a type checker knows what is there
 
-        Args:
-            items: made by `create_bulk_run_item`.
-            wait_for_result: False only waits until the engine has them, and gives references.
-            return_exceptions: put errors into the list; else the first one is raised.
-            timeout: how long to wait for all of them, as a duration.
+        def __getattr__(self, name: str) -> Any:
+            """Say of whom a run can be asked for, where it is not of this task."""
+            if name in _OF_RUNS:
+                raise AttributeError(
+                    f"task {self.name!r} has no {name} of its own, it is executed by runs of its workflow "
+                    f"{self.workflow.name!r}: use the workflow's, or in a test the task's mock_run"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-        Returns:
-            Outputs, or references, in the order of the items.
-
-        """
-        caller = self._many_caller(timeout)
-        if wait_for_result:
-            return caller.run_many(items, return_exceptions=return_exceptions)
-        return self._refs(caller.submit_many(items, return_exceptions=return_exceptions))
-
-    @overload
-    async def aio_run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: Literal[True] = True,
-        return_exceptions: Literal[False] = False,
-        timeout: Duration | None = None,
-    ) -> list[OutT]: ...
-    @overload
-    async def aio_run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: Literal[True] = True,
-        return_exceptions: Literal[True],
-        timeout: Duration | None = None,
-    ) -> list[OutT | WindlassError]: ...
-    @overload
-    async def aio_run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: Literal[False],
-        return_exceptions: Literal[False] = False,
-        timeout: Duration | None = None,
-    ) -> list[TaskRunRef[OutT]]: ...
-    @overload
-    async def aio_run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: Literal[False],
-        return_exceptions: Literal[True],
-        timeout: Duration | None = None,
-    ) -> list[TaskRunRef[OutT] | WindlassError]: ...
-    async def aio_run_many(
-        self,
-        items: Iterable[BulkRunItem],
-        *,
-        wait_for_result: bool = True,
-        return_exceptions: bool = False,
-        timeout: Duration | None = None,
-    ) -> list[Any]:
-        """Do as `run_many`, on the loop."""
-        caller = self._many_caller(timeout)
-        if wait_for_result:
-            return await caller.aio_run_many(items, return_exceptions=return_exceptions)
-        return self._refs(await caller.aio_submit_many(items, return_exceptions=return_exceptions))
-
-    def create_cron(
-        self, cron_name: str, expression: str, input: Any = None, timezone: str = "UTC", **how: Unpack[CronOptions]
-    ) -> CronInfo:
-        """Have it run again and again from now on. The same again gives the cron that is there.
-
-        Args:
-            cron_name: unique among the task's crons that were made by call.
-            expression: five fields (minute hour day month weekday), six (second first), or an alias.
-            input: of each run: the input, or a plain function's arguments as a list or a dict. May be left
-                out where every field has a default.
-            timezone: an IANA zone.
-            how: see `CronOptions`.
-
-        Raises:
-            InvalidInput: names what is wrong; nothing was stored.
-            AlreadyExists: the name belongs to a cron with another content.
-
-        """
-        return self._app.cron.create(self.name, cron_name, expression, input, timezone, **how)
-
-    async def aio_create_cron(
-        self, cron_name: str, expression: str, input: Any = None, timezone: str = "UTC", **how: Unpack[CronOptions]
-    ) -> CronInfo:
-        """Do as `create_cron`, on the loop."""
-        return await self._app.cron.aio_create(self.name, cron_name, expression, input, timezone, **how)
-
-    def _caller(self, options: RunOptions | SubmitOptions | None = None) -> Caller:
-        caller = self._plain_caller
-        if caller is None:
-            caller = self._app._caller(self.name, self.definition(), self.decode_output)  # noqa: SLF001 - half of the same thing
-            self._plain_caller = caller
-        return caller.with_request(read_options(**cast("RunOptions", options))) if options else caller
-
-    def _many_caller(self, timeout: Duration | None) -> Caller:
-        return self._caller({"timeout": timeout} if timeout is not None else None)
-
-    def _ref(self, run_id: str | KeyedRun) -> TaskRunRef[OutT]:
-        app = self._app
-        return TaskRunRef(app._session, app.runs, run_id, self.decode_output)  # noqa: SLF001 - half of the same thing
-
-    def _refs(self, run_ids: list[str | WindlassError]) -> list[TaskRunRef[OutT] | WindlassError]:
-        return [each if isinstance(each, WindlassError) else self._ref(each) for each in run_ids]
+    @override
+    def decode_output(self, output_json: bytes) -> OutT:
+        """See Task."""
+        return cast("OutT", super().decode_output(output_json))
 
     def _mock_run(self, text: bytes, context: Context, given: Mapping[str, Any]) -> Any:
         """Run a mocked attempt to its end in this thread."""
@@ -245,6 +112,53 @@ class CallableTask(Task, Generic[OutT]):
             )
         with asyncio.Runner() as runner:
             return call_on_thread(plan, context, value, call_with, runner.run)
+
+
+#: What only those have that are run by themselves.
+_OF_RUNS: Final = frozenset(name for of in (Runnable, ModelRunnable) for name in vars(of) if not name.startswith("_"))
+
+
+class StandaloneTask(CallableTask[OutT], Runnable[OutT], Generic[OutT]):
+    """A task that is a workflow by itself."""
+
+    def __init__(
+        self,
+        app: Windlass,
+        function: Callable[..., Any],
+        form: ModelForm | PlainForm,
+        settings: TaskSettings,
+        workflow: WorkflowSettings,
+    ) -> None:
+        """Wrap `function`. Users write `@app.task`."""
+        super().__init__(app, function, form, settings, workflow)
+        self._cron_inputs = workflow.cron_inputs(self.write_input, self.place)
+
+    @property
+    @override
+    def place(self) -> str:
+        """See Runnable."""
+        return where(self.function)
+
+    @property
+    @override
+    def tasks(self) -> Sequence[Task]:
+        """See Runnable."""
+        return (self,)
+
+    @override
+    def definition(self) -> workflow_pb2.WorkflowDefinition:
+        """See Runnable."""
+        return self._definition
+
+    @override
+    def write_input(self, value: Any) -> bytes:
+        """See Runnable."""
+        return self.form.input.write_value(value)
+
+    @cached_property
+    def _definition(self) -> workflow_pb2.WorkflowDefinition:
+        schema = self.form.input.schema_json()
+        return self.workflow.to_proto([self.settings.to_proto()], schema, self._cron_inputs)
 
 
 def run_here(call: Callable[[], Any], *, is_async: bool, name: str) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from windlass.batch import open_batch
 from windlass.context import current
@@ -142,6 +142,15 @@ def _waits(delay: Duration | None, expires: Duration | None) -> dict[str, int]:
             msg = f"expires={expires!r}: more than delay={delay!r} was expected"
             raise ValueError(msg)
     return waits
+
+
+def without_timeout(options: RunOptions) -> SubmitOptions:
+    """Give what concerns the run alone: a bulk call has one timeout for all its items."""
+    if options.get("timeout") is not None:
+        raise TypeError("an item of run_many has no timeout of its own: give it to run_many")
+    rest = dict(options)
+    rest.pop("timeout", None)
+    return cast("SubmitOptions", rest)
 
 
 NO_OPTIONS = Request({})

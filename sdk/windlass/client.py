@@ -21,15 +21,15 @@ from windlass.decorator import TaskDecorator
 from windlass.exceptions import DuplicateTask, InvalidInput
 from windlass.logs import LogsClient
 from windlass.middleware import Middleware, check_middleware
-from windlass.parameters import where
 from windlass.payload import write_any
 from windlass.queues import QueuesClient
 from windlass.rate_limits import RateLimitsClient
+from windlass.runnable import Runnable
 from windlass.runs import RunsClient
 from windlass.scheduled import ScheduledClient
-from windlass.task import Task
 from windlass.tokens import TokensClient
 from windlass.workers import WorkersClient
+from windlass.workflow import WorkflowMaker
 from windlass.workflows import WorkflowsClient
 
 if TYPE_CHECKING:
@@ -75,10 +75,11 @@ class Windlass:
         self._middleware: list[Middleware] = []
         self._made_session: ClientSession | None = None
         self._making = threading.Lock()
-        self._tasks: dict[str, Task] = {}
+        self._runnables: dict[str, Runnable[Any]] = {}
         self._instrumentation: Instrumentation | None = None
         self.task: Final = TaskDecorator(self)
         self.batch_task: Final = BatchTaskDecorator(self)
+        self.workflow: Final = WorkflowMaker(self)
         logging.getLogger("windlass").setLevel(self.config.log_level)
 
     def instrumented_by(self, instrumentation: Instrumentation) -> None:
@@ -161,21 +162,21 @@ class Windlass:
         return TokensClient(self._session)
 
     @cached_property
-    def tasks(self) -> Mapping[str, Task]:
-        """The tasks that this application knows, by name; a live view."""
-        return MappingProxyType(self._tasks)
+    def tasks(self) -> Mapping[str, Runnable[Any]]:
+        """The tasks and workflows that can be run by themselves, by name; a live view."""
+        return MappingProxyType(self._runnables)
 
     def include(self, *modules: ModuleType | str) -> None:
-        """Add the tasks of modules, imported first where only named.
+        """Add the tasks and workflows of modules, imported first where only named.
 
         Raises:
-            DuplicateTask: two functions have one name.
+            DuplicateTask: two of them have one name.
 
         """
         for each in modules:
             module = importlib.import_module(each) if isinstance(each, str) else each
             for value in list(vars(module).values()):
-                if isinstance(value, Task):
+                if isinstance(value, Runnable):
                     self._register(value)
 
     def worker(
@@ -185,7 +186,7 @@ class Windlass:
         slots: int = 100,
         pools: Mapping[str, int] | None = None,
         labels: Mapping[str, LabelValue] | None = None,
-        workflows: Iterable[Task] | None = None,
+        workflows: Iterable[Runnable[Any]] | None = None,
         queues: Iterable[str] | None = None,
         lifespan: Callable[[], AsyncIterator[Any]] | None = None,
         capture_logs: bool = True,
@@ -200,7 +201,7 @@ class Windlass:
             slots: so many attempts at a time, of tasks that cost one slot each.
             pools: slots by pool, beside `slots`, for tasks with that `slot_pool`.
             labels: what placement can ask for.
-            workflows: the tasks that it serves; left out, all that the application knows.
+            workflows: the tasks and workflows that it serves; left out, all that the application knows.
             queues: the queues that it serves; left out, all.
             lifespan: an async generator function, run once: to its `yield` before the first task, beyond
                 it after the last one. `ctx.lifespan` is what it yields. Left out, the application's.
@@ -326,14 +327,15 @@ class Windlass:
                     session = self._made_session = ClientSession(self.config)
         return session
 
-    def _register(self, task: Task) -> None:
-        known = self._tasks.get(task.name)
-        if known is not None and known is not task and where(known.function) != where(task.function):
+    def _register(self, runnable: Runnable[Any]) -> None:
+        name = runnable.name
+        known = self._runnables.get(name)
+        if known is not None and known.place != runnable.place:
             raise DuplicateTask(
-                f"two functions are named {task.name!r} as tasks: {where(known.function)} and "
-                f"{where(task.function)}. Give one of them another name="
+                f"two tasks or workflows are named {name!r}: {known.place} and {runnable.place}. Give one of them "
+                "another name="
             )
-        self._tasks[task.name] = task
+        self._runnables[name] = runnable
 
     def _caller(
         self, name: str, definition: workflow_pb2.WorkflowDefinition | None, decode: Callable[[bytes], Any]
@@ -347,10 +349,10 @@ class Windlass:
 
     def _written(self, name: str, value: Any) -> tuple[workflow_pb2.WorkflowDefinition | None, bytes]:
         """Write an input by what this process knows of the task, whose definition it gives where it has one."""
-        task = self._tasks.get(name)
+        runnable = self._runnables.get(name)
         given = {} if value is None else value
-        if task is not None:
-            return task.definition(), task.form.input.write_value(given)
+        if runnable is not None:
+            return runnable.definition(), runnable.write_input(given)
         payload = write_any(given, f"input of {name!r}")
         if payload[:1] not in b"[{":
             raise InvalidInput(f"input of {name!r}: a dict, or a list of positional arguments, was expected")

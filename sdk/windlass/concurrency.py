@@ -76,8 +76,8 @@ class ConcurrencyExpression:
 Concurrency: TypeAlias = int | ConcurrencyExpression | Iterable[ConcurrencyExpression]
 
 
-def read_concurrency(given: object) -> tuple[ConcurrencyExpression, ...]:
-    """Read a decorator's `concurrency`; a number is that of runs of all keys together.
+def read_concurrency(given: object, level: ConcurrencyLevel = "workflow") -> tuple[ConcurrencyExpression, ...]:
+    """Read a decorator's `concurrency`; a number is that of all keys together, of this level.
 
     Raises:
         TypeError: it is something else.
@@ -90,7 +90,7 @@ def read_concurrency(given: object) -> tuple[ConcurrencyExpression, ...]:
         case bool() | str():
             pass
         case int():
-            return (ConcurrencyExpression(_ONE_KEY, given),)
+            return (ConcurrencyExpression(_ONE_KEY, given, level=level),)
         case ConcurrencyExpression():
             return (given,)
         case Iterable():

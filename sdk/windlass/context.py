@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
+
+from pydantic_core import from_json, to_json
 
 from windlass.duration import to_kept_milliseconds
-from windlass.exceptions import InvalidInput
+from windlass.exceptions import InvalidInput, NotFound
 from windlass.priority import Priority
 from windlass.progress import progress_message
 from windlass.transport.error_detail import from_failure
-from windlass.transport.run_id import mint
-from windlass.worker_labels import WorkerLabels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,13 +21,24 @@ if TYPE_CHECKING:
     from windlass.exceptions import TaskRunError
     from windlass.placement import LabelValue
     from windlass.v1 import dispatch_pb2, run_pb2
+    from windlass.worker_labels import WorkerLabels
 
 #: The context of the task that executes here, so that runs submitted inside it know their parent.
 current: Final[ContextVar[Context | None]] = ContextVar("windlass_context", default=None)
 
 
-#: The worker that a mocked run is executed by.
-MOCKED: Final = "mock"
+OutT_co = TypeVar("OutT_co", covariant=True)
+
+
+class OtherTask(Protocol[OutT_co]):
+    """A task that another one asks about."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def decode_output(self, output_json: bytes) -> OutT_co:
+        """Read its output."""
 
 
 class Context:
@@ -90,12 +101,15 @@ class Context:
 
     @property
     def workflow_run_id(self) -> str:
-        """Id of the run: the same in every attempt, and so the natural idempotency key."""
-        return self._assignment.run_id
+        """Id of the run: the same in every attempt, and so the natural idempotency key.
+
+        In a hook the id of the run that it follows.
+        """
+        return self._assignment.spec.hook.run_id or self._assignment.run_id
 
     @property
     def task_run_id(self) -> str:
-        """Id of this task's part of the run; for a standalone task the run's own."""
+        """Id of this task's part of the run; for a standalone task the run's own, for a hook that of its own run."""
         return self._assignment.run_id
 
     @property
@@ -167,20 +181,54 @@ class Context:
         """The input as plain JSON values, before validation; a copy."""
         return json.loads(self._assignment.spec.input_json or b"{}")
 
+    @overload
+    def task_output(self, task: str) -> Any: ...
+    @overload
+    def task_output(self, task: OtherTask[OutT_co]) -> OutT_co: ...
+    def task_output(self, task: OtherTask[Any] | str) -> Any:
+        """Give the output of another task of the workflow: in an on_success hook, of the run that it follows.
+
+        Args:
+            task: read by its return annotation; by its name the output comes as plain JSON values.
+
+        Raises:
+            NotFound: there is none: it has not ended with one, or this is no hook.
+            SerializationError: it does not fit the annotation.
+
+        """
+        name = task_name(task)
+        text = self._assignment.spec.hook.output_json
+        outputs = from_json(text) if text else {}
+        if name not in outputs:
+            known = f"there is that of {', '.join(outputs)}" if outputs else self._why_no_output()
+            raise NotFound(f"no output of task {name!r} for {self.workflow_name}'s {self.task_name!r}: {known}")
+        return outputs[name] if isinstance(task, str) else task.decode_output(to_json(outputs[name]))
+
+    def _why_no_output(self) -> str:
+        if not self._assignment.spec.HasField("hook"):
+            return "it follows no run; in a test, mock_run(parent_outputs=...) says what there is"
+        return "the run that this hook follows has failed: see task_run_errors"
+
     @property
     def task_run_errors(self) -> dict[str, TaskRunError]:
-        """The last failure so far of each task of the run, by task name; empty in a first attempt."""
-        failures = self._assignment.failures
-        return {self.task_name: from_failure(self.task_run_id, failures[-1])} if failures else {}
+        """The last failure so far of each task of the run, by task name; empty in a first attempt.
+
+        In an on_failure hook those of the run that it follows too.
+        """
+        hook = self._assignment.spec.hook
+        errors = {name: from_failure(hook.run_id, failure) for name, failure in hook.failures.items()}
+        if failures := self._assignment.failures:
+            errors[self.task_name] = from_failure(self.task_run_id, failures[-1])
+        return errors
 
     @property
     def previous_errors(self) -> list[TaskRunError]:
         """How each attempt before this one failed, oldest first, without tracebacks."""
         return [from_failure(self.task_run_id, failure) for failure in self._assignment.failures]
 
-    def get_task_run_error(self, task: object) -> TaskRunError | None:
+    def get_task_run_error(self, task: OtherTask[Any] | str) -> TaskRunError | None:
         """Give the last failure of `task` (a task or its name) in this run, if it failed."""
-        return self.task_run_errors.get(task if isinstance(task, str) else getattr(task, "name", ""))
+        return self.task_run_errors.get(task_name(task))
 
     @property
     def lifespan(self) -> Any:
@@ -289,35 +337,6 @@ class Context:
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def mock_context(
-    task_name: str,
-    input_json: bytes,
-    *,
-    metadata_json: bytes = b"",
-    retry_count: int = 0,
-    max_attempts: int = 1,
-    lifespan: Any = None,
-) -> Context:
-    """Build the context of a run that exists nowhere: for direct calls and `mock_run`."""
-    from windlass.v1 import dispatch_pb2, run_pb2
-
-    run_id = mint()
-    assignment = dispatch_pb2.Assignment(
-        run_id=run_id,
-        lease_id="0" * 32,
-        attempt=retry_count + 1,
-        max_attempts=max(max_attempts, retry_count + 1),
-        task_name=task_name,
-        spec=run_pb2.RunSpec(workflow_name=task_name, input_json=input_json, metadata_json=metadata_json),
-    )
-    context: Context
-
-    def cancel_self() -> None:
-        context._mark_cancelled("cancelled by the task")  # noqa: SLF001 - its own maker
-
-    context = Context(assignment, MOCKED, WorkerLabels({}), _drop_line, cancel_self, lifespan)
-    return context
-
-
-def _drop_line(level: str, message: str) -> None:
-    """Lines of a mocked run go nowhere."""
+def task_name(task: OtherTask[Any] | str) -> str:
+    """Give the name of a task, or the name that was given in its place."""
+    return task if isinstance(task, str) else task.name

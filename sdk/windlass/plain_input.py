@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, Final, NotRequired, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, Optional, Protocol
 
 from pydantic import ConfigDict
 from typing_extensions import TypedDict  # pydantic takes no other one before Python 3.12
@@ -14,6 +14,8 @@ from windlass.payload import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+OtherFields = Literal["forbid", "ignore"]
 
 _BY_PLACE: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -28,8 +30,14 @@ class MakeCodec(Protocol):
 class PlainInput:
     """The parameters of one function as the fields of an input."""
 
-    def __init__(self, task: str, fields: Mapping[str, tuple[Parameter, Any]], make_codec: MakeCodec) -> None:
-        """Take the function's parameters, Context apart, with their types."""
+    def __init__(
+        self,
+        task: str,
+        fields: Mapping[str, tuple[Parameter, Any]],
+        make_codec: MakeCodec,
+        other_fields: OtherFields = "forbid",
+    ) -> None:
+        """Take the function's parameters, Context apart, with their types, and what is done with other fields."""
         parameters = [parameter for parameter, _ in fields.values()]
         self._label = f"input of task {task!r}"
         self._signature = inspect.Signature(parameters)
@@ -38,6 +46,7 @@ class PlainInput:
         self._rest = next((each.name for each in parameters if each.kind is Parameter.VAR_POSITIONAL), None)
         self._extra = next((each.name for each in parameters if each.kind is Parameter.VAR_KEYWORD), None)
         self._defaults: dict[str, Any] = {}
+        self._other_fields = other_fields
         types: dict[str, Any] = {}
         for name, (parameter, annotation) in fields.items():
             codec = make_codec(annotation, self._label, f"`{name}`")
@@ -166,7 +175,7 @@ class PlainInput:
     def _record(self, task: str, types: dict[str, Any]) -> Any:
         make: Any = TypedDict
         record = make(task, types)
-        record.__pydantic_config__ = ConfigDict(extra="forbid" if self._extra is None else "allow")
+        record.__pydantic_config__ = ConfigDict(extra=self._other_fields if self._extra is None else "allow")
         self._known = frozenset(types)
         self._required = frozenset(name for name, each in types.items() if not _is_optional(each))
         return record

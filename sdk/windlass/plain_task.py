@@ -1,4 +1,4 @@
-"""Owns how plain-form tasks are called: `fn(a, b)` or `fn(ctx, a, b)`."""
+"""Owns plain-form tasks, `fn(a, b)` or `fn(ctx, a, b)`: how they are called, here and from afar."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Unpack, cast
 
 from typing_extensions import TypeVar
 
-from windlass.callable_task import CallableTask
-from windlass.calling import BulkRunItem, RunOptions
-from windlass.context import mock_context
-from windlass.model_task import without_timeout
+from windlass.callable_task import CallableTask, StandaloneTask
+from windlass.calling import BulkRunItem, RunOptions, without_timeout
+from windlass.mock_context import mock_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,24 +17,28 @@ if TYPE_CHECKING:
     from windlass.calling import Caller
     from windlass.client import Windlass
     from windlass.context import Context
+    from windlass.definition import TaskSettings, WorkflowSettings
     from windlass.refs import TaskRunRef
     from windlass.signature import PlainForm
-    from windlass.task import TaskSettings
 
 P = ParamSpec("P")
 OutT = TypeVar("OutT")
 RetT = TypeVar("RetT", default=Any)
 
 
-class PlainTask(CallableTask[OutT], Generic[P, OutT, RetT]):
-    """A task with parameters `P`, Context apart; it gives an `OutT`.
+class PlainFunction(CallableTask[OutT], Generic[P, OutT, RetT]):
+    """A task with parameters `P`, Context apart; it gives an `OutT`."""
 
-    Its calls take the function's own parameters and nothing else; options go through `options()`.
-    """
-
-    def __init__(self, app: Windlass, function: Callable[..., RetT], form: PlainForm, settings: TaskSettings) -> None:
-        """Wrap `function`. Users write `@app.task`."""
-        super().__init__(app, function, form, settings)
+    def __init__(
+        self,
+        app: Windlass,
+        function: Callable[..., RetT],
+        form: PlainForm,
+        settings: TaskSettings,
+        workflow: WorkflowSettings,
+    ) -> None:
+        """Wrap `function`. Users write a decorator."""
+        super().__init__(app, function, form, settings, workflow)
         self._fields = form.input
         self._takes_context = form.takes_context
 
@@ -47,9 +50,43 @@ class PlainTask(CallableTask[OutT], Generic[P, OutT, RetT]):
         if self.injection is not None:
             return cast("RetT", self._call_injected(args, kwargs))
         if self._takes_context:
-            context = mock_context(self.name, self._fields.encode(args, kwargs))
+            context = mock_context(self, self._fields.encode(args, kwargs))
             return cast("RetT", self.function(context, *args, **kwargs))
         return cast("RetT", self.function(*args, **kwargs))
+
+    def mock_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
+        """Run it here, without the engine, its input validated as a worker would. For unit tests.
+
+        Dependencies are opened, but for those that are given by name.
+        """
+        return cast("OutT", self._mock_run(*self._mocked(args, kwargs)))
+
+    async def aio_mock_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
+        """Do as `mock_run`, on the loop; a sync function runs on a thread."""
+        return cast("OutT", await self._aio_mock_run(*self._mocked(args, kwargs)))
+
+    def _mocked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Context, dict[str, Any]]:
+        given = self._take_given(kwargs)
+        text = self._fields.encode(args, kwargs)
+        return text, mock_context(self, text), given
+
+    def _call_injected(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = self._take_given(kwargs)
+        text = self._fields.encode(args, kwargs)
+        context = mock_context(self, text)
+        before = (context, *args) if self._takes_context else args
+        return self._injected(text, context, given, call=lambda injected: self.function(*before, **kwargs, **injected))
+
+    def _take_given(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        names = () if self.injection is None else self.injection.roots
+        return {name: kwargs.pop(name) for name in names if name in kwargs}
+
+
+class PlainTask(PlainFunction[P, OutT, RetT], StandaloneTask[OutT]):
+    """A plain-form task that is a workflow by itself.
+
+    Its calls take the function's own parameters and nothing else; options go through `options()`.
+    """
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
         """Run it on a worker and wait for its output.
@@ -98,33 +135,6 @@ class PlainTask(CallableTask[OutT], Generic[P, OutT, RetT]):
     def options(self, **options: Unpack[RunOptions]) -> BoundPlainTask[P, OutT]:
         """Give the task with these options: `task.options(priority=Priority.HIGH).run(...)`."""
         return BoundPlainTask(self, options)
-
-    def mock_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
-        """Run it here, without the engine, its input validated as a worker would. For unit tests.
-
-        Dependencies are opened, but for those that are given by name.
-        """
-        return cast("OutT", self._mock_run(*self._mocked(args, kwargs)))
-
-    async def aio_mock_run(self, *args: P.args, **kwargs: P.kwargs) -> OutT:
-        """Do as `mock_run`, on the loop; a sync function runs on a thread."""
-        return cast("OutT", await self._aio_mock_run(*self._mocked(args, kwargs)))
-
-    def _mocked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Context, dict[str, Any]]:
-        given = self._take_given(kwargs)
-        text = self._fields.encode(args, kwargs)
-        return text, mock_context(self.name, text, max_attempts=self.settings.retry.max_attempts), given
-
-    def _call_injected(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given = self._take_given(kwargs)
-        text = self._fields.encode(args, kwargs)
-        context = mock_context(self.name, text)
-        before = (context, *args) if self._takes_context else args
-        return self._injected(text, context, given, call=lambda injected: self.function(*before, **kwargs, **injected))
-
-    def _take_given(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        names = () if self.injection is None else self.injection.roots
-        return {name: kwargs.pop(name) for name in names if name in kwargs}
 
 
 class BoundPlainTask(Generic[P, OutT]):

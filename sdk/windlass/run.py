@@ -26,6 +26,9 @@ class Run:
     `errors` tells how its attempts failed, the latest hundred, oldest first, those before a replay too;
     `errors_dropped` counts the others. `waits_for` says which concurrency key, rate limit or pause keeps it
     waiting; empty where none does, and in lists. `progress` is what its last attempt has told.
+
+    `hook_run_id` is the run of the hook that followed its last end. The run of a hook itself says in `hook_name` which
+    of its workflow's hooks it executes, and in `followed_run_id` the run that this follows.
     """
 
     id: str
@@ -53,6 +56,9 @@ class Run:
     errors_dropped: int = 0
     idempotency_key: str | None = None
     waits_for: str = ""
+    hook_run_id: str | None = None
+    hook_name: str | None = None
+    followed_run_id: str | None = None
 
     @classmethod
     def from_proto(cls, run: run_pb2.Run) -> Self:
@@ -84,6 +90,9 @@ class Run:
             errors_dropped=run.failures_dropped,
             idempotency_key=spec.idempotency.key or None,
             waits_for=run.waits_for,
+            hook_run_id=run.hook_run_id or None,
+            hook_name=spec.hook.task_name or None,
+            followed_run_id=spec.hook.run_id or None,
         )
 
 
@@ -122,8 +131,8 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
-class Workflow:
-    """A registered workflow in its current version."""
+class WorkflowInfo:
+    """A registered workflow in its current version. `on_failure` and `on_success` name its hooks."""
 
     name: str
     description: str
@@ -132,6 +141,8 @@ class Workflow:
     default_queue: str
     default_priority: Priority
     task_names: tuple[str, ...]
+    on_failure: str | None
+    on_success: str | None
     registered_at: datetime
     queued_runs: int
     workers: int
@@ -149,6 +160,8 @@ class Workflow:
             default_queue=definition.default_queue or "default",
             default_priority=Priority(definition.default_priority or Priority.MEDIUM),
             task_names=tuple(task.name for task in definition.tasks),
+            on_failure=definition.on_failure.name or None,
+            on_success=definition.on_success.name or None,
             registered_at=to_moment(workflow.registered_at_ms),
             queued_runs=workflow.queued_runs,
             workers=workflow.workers,

@@ -19,7 +19,7 @@ from windlass.empty_model import EmptyModel
 from windlass.exceptions import InvalidTask
 from windlass.parameters import NAMED, hints_of, is_context, parameters_of, where
 from windlass.payload import Codec
-from windlass.plain_input import PlainInput
+from windlass.plain_input import OtherFields, PlainInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +49,9 @@ def read_signature(
     name: str,
     input_validator: Any = None,
     local_names: Mapping[str, Any] | None = None,
+    default_model: Any = EmptyModel,
+    *,
+    other_fields: OtherFields = "forbid",
 ) -> ModelForm | PlainForm:
     """Find out how `function` is a task named `name`.
 
@@ -57,6 +60,8 @@ def read_signature(
         name: the task's, for errors.
         input_validator: forces the model form with this input type.
         local_names: what string annotations may mean besides the module's globals.
+        default_model: the type of a model-form input that has no annotation.
+        other_fields: of an input, in the plain form: those that no parameter takes.
 
     Raises:
         InvalidTask: it cannot be one; says where it stands and how it should read.
@@ -68,18 +73,20 @@ def read_signature(
     everything = parameters_of(function)
     dependencies, parameters = take_dependencies(function, everything, hints)
     injection = Injection(dependencies, local_names) if dependencies else None
-    output = codec_of(function, _output_type(hints), f"output of task {name!r}", "its return type")
+    output = codec_of(where(function), _output_type(hints), f"output of task {name!r}", "its return type")
     places = [place for place, each in enumerate(parameters) if is_context(each, hints, place)]
     if input_validator is not None or places == [1]:
-        return _model_form(function, name, parameters, hints, places, input_validator, output, injection)
+        return _model_form(function, name, parameters, hints, places, input_validator, default_model, output, injection)
     if places not in ([], [0]) or (places and parameters[0].kind not in NAMED):
         raise InvalidTask(_misplaced(function, parameters, places))
     check_defaults(function, everything, dependencies)
     fields = parameters[1:] if places else parameters
+    place = where(function)
     plain = PlainInput(
         name,
         {each.name: (each, _without_any(hints.get(each.name, Any))) for each in fields},
-        lambda annotation, label, part: codec_of(function, annotation, label, part),
+        lambda annotation, label, part: codec_of(place, annotation, label, part),
+        other_fields,
     )
     return PlainForm(plain, output, takes_context=bool(places), injection=injection)
 
@@ -91,6 +98,7 @@ def _model_form(
     hints: Mapping[str, Any],
     places: list[int],
     input_validator: Any,
+    default_model: Any,
     output: Codec,
     injection: Injection | None,
 ) -> ModelForm:
@@ -100,9 +108,9 @@ def _model_form(
         raise InvalidTask(_no_model_form(function, parameters, places, input_validator))
     annotation = input_validator
     if annotation is None:
-        annotation = _without_any(hints.get(parameters[0].name, EmptyModel))
+        annotation = _without_any(hints.get(parameters[0].name, default_model))
     return ModelForm(
-        codec_of(function, annotation, f"input of task {name!r}", f"`{parameters[0].name}`"), output, injection
+        codec_of(where(function), annotation, f"input of task {name!r}", f"`{parameters[0].name}`"), output, injection
     )
 
 
@@ -115,14 +123,14 @@ def _without_any(annotation: Any) -> Any:
     return Any if annotation is Parameter.empty else annotation
 
 
-def codec_of(function: Callable[..., Any], annotation: Any, label: str, part: str) -> Codec:
-    """Give what reads and writes `part` of a function, which errors call `label`. Raises InvalidTask."""
+def codec_of(place: str, annotation: Any, label: str, part: str) -> Codec:
+    """Give what reads and writes `part` of what stands at `place`, which errors call `label`. Raises InvalidTask."""
     try:
         return Codec(annotation, label)
     except (PydanticSchemaGenerationError, PydanticUserError) as error:
         first = str(error).splitlines()[0]
         raise InvalidTask(
-            f"{where(function)}: {part} is {_type_text(annotation)}, which cannot travel as JSON ({first}): use a "
+            f"{place}: {part} is {_type_text(annotation)}, which cannot travel as JSON ({first}): use a "
             "pydantic model, a dataclass, a TypedDict or plain JSON types"
         ) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windlass.run import Workflow
+from windlass.run import WorkflowInfo
 from windlass.v1 import workflow_service_pb2
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ class WorkflowsClient:
         """Speak over the client's session."""
         self._session = session
 
-    def get(self, name: str) -> Workflow:
+    def get(self, name: str) -> WorkflowInfo:
         """Give a workflow's current version. Raises UnknownTask, ApiUnreachable."""
         return self._session.run_sync("workflows.get", "workflows.aio_get", lambda api: self._get(api, name))
 
-    async def aio_get(self, name: str) -> Workflow:
+    async def aio_get(self, name: str) -> WorkflowInfo:
         """Do as `get`."""
         return await self._session.run_async(lambda api: self._get(api, name))
 
@@ -66,14 +66,14 @@ class WorkflowsClient:
         request = workflow_service_pb2.ResumeWorkflowsRequest(names=names)
         await self._session.unary(api.workflows.ResumeWorkflows, request)
 
-    async def _get(self, api: Api, name: str) -> Workflow:
+    async def _get(self, api: Api, name: str) -> WorkflowInfo:
         request = workflow_service_pb2.GetWorkflowRequest(name=name)
-        return Workflow.from_proto((await self._session.unary(api.workflows.GetWorkflow, request)).workflow)
+        return WorkflowInfo.from_proto((await self._session.unary(api.workflows.GetWorkflow, request)).workflow)
 
     async def _list(self, api: Api) -> Workflows:
         request = workflow_service_pb2.ListWorkflowsRequest(page_size=1000)
         found = await self._session.listed(api.workflows.ListWorkflows, request, lambda page: page.workflows)
-        return [*map(Workflow.from_proto, found)]
+        return [*map(WorkflowInfo.from_proto, found)]
 
 
-Workflows = list[Workflow]
+Workflows = list[WorkflowInfo]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.scripted_dispatcher import assignment
 from windlass.worker.outcome import Completion, FailedAttempt
+from windlass.worker.processes.crew import Crew
 from windlass.worker.runner import Runner
 from windlass.worker.surroundings import Surroundings
 from windlass.worker_labels import WorkerLabels
@@ -28,7 +29,11 @@ class Attempts:
         surroundings = Surroundings(
             middleware=app.middlewares, overrides=app.dependency_overrides, capture_logs=capture_logs
         )
-        self.runner = Runner(app.tasks, slots, worker_id, WorkerLabels({"zone": "a"}), self._loop, self, surroundings)
+        self._crew = Crew(app, app.tasks, None, capture_logs)
+        self._tasks = self._crew.tasks
+        self._runner = Runner(
+            self._tasks, slots, worker_id, WorkerLabels({"zone": "a"}), self._loop, self, surroundings
+        )
         self.batches: list[list[Outcome]] = []
         self.outcomes: dict[str, Outcome] = {}
         self.lines: list[LoggedLine] = []
@@ -37,6 +42,12 @@ class Attempts:
         self.more_time: list[tuple[str, int]] = []
         self.slotless: list[str] = []
         self.labels: list[dict[str, str]] = []
+
+    @property
+    def runner(self) -> Runner:
+        """Runs what the app has by now."""
+        self._tasks.update(self._crew.tasks)
+        return self._runner
 
     def start(self, task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_pb2.Assignment:
         """Start one attempt."""

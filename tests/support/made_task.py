@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from windlass.context import mock_context
+from windlass.definition import TaskSettings, WorkflowSettings
+from windlass.mock_context import mock_context
 from windlass.signature import read_signature
-from windlass.task import Task, TaskSettings
+from windlass.task import Task
 
 
 class Image(BaseModel):
@@ -27,10 +28,10 @@ class Point:
 def make(function: Any, **settings: Any) -> Task:
     """Make a task of a function."""
     form = read_signature(function, "t", settings.pop("input_validator", None))
-    return Task(function, form, TaskSettings(name="t", **settings))
+    return Task(function, form, TaskSettings(name="t", **settings), WorkflowSettings(name="t"))
 
 
 def run(task: Task, text: bytes) -> Any:
     """Run it as a worker would."""
-    result = task.prepare(text, mock_context("t", text))()
+    result = task.prepare(text, mock_context(task, text))()
     return asyncio.run(result) if task.is_async else result

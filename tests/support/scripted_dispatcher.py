@@ -56,14 +56,16 @@ class Door:
         return metadata
 
 
-def assignment(task: str, input_json: bytes = b"{}", **fields: Any) -> dispatch_pb2.Assignment:
-    """An attempt with a lease and a run of its own."""
+def assignment(
+    task: str, input_json: bytes = b"{}", *, workflow: str = "", hook: run_pb2.Hook | None = None, **fields: Any
+) -> dispatch_pb2.Assignment:
+    """An attempt with a lease and a run of its own; without a workflow of a task that is one by itself."""
     number = next(_numbers)
     return dispatch_pb2.Assignment(
         run_id=f"01890a5d-ac96-774b-bcce-{number:012x}",
         lease_id=uuid.uuid4().hex,
         task_name=task,
-        spec=run_pb2.RunSpec(workflow_name=task, input_json=input_json),
+        spec=run_pb2.RunSpec(workflow_name=workflow or task, input_json=input_json, hook=hook),
         **{"attempt": 1, "max_attempts": 1, **fields},
     )
 

@@ -27,14 +27,15 @@ from windlass import (
     TaskRunRef,
     Windlass,
     WindlassError,
+    Workflow,
     WorkflowRunRef,
 )
-from windlass.model_task import ModelTask
+from windlass.model_task import ModelFunction, ModelTask
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from windlass.plain_task import PlainTask
+    from windlass.plain_task import PlainFunction, PlainTask
 
 
 class Image(BaseModel):
@@ -265,3 +266,48 @@ async def later(at: datetime) -> None:
     remind.schedule("tomorrow", "a")  # type: ignore[arg-type]
     report.schedule(at, "a")  # type: ignore[arg-type]
     Cron("@daily", catch_up="some")  # type: ignore[arg-type]
+
+
+images = app.workflow(name="images", input_validator=Image, default_priority=Priority.HIGH)
+
+
+@images.task(retries=3)
+async def shrink(input: Image, ctx: Context) -> Size:
+    return Size(len(input.url))
+
+
+@images.on_success_task
+def publish(input: Image, ctx: Context) -> str:
+    assert_type(ctx.task_output(shrink), Size)
+    assert_type(ctx.task_output("shrink"), Any)
+    return str(ctx.task_output(shrink).width)
+
+
+@images.on_failure_task(execution_timeout="1m")
+def discard(ctx: Context, url: str) -> None:
+    ctx.get_task_run_error(shrink)
+
+
+async def workflows() -> None:
+    assert_type(images, Workflow[Image])
+    assert_type(app.workflow(name="loose"), Workflow[Any])
+    assert_type(shrink, ModelFunction[Image, Size, Coroutine[Any, Any, Size]])
+    assert_type(images.run(Image(url="")), dict[str, Any])
+    assert_type(await images.aio_run(Image(url=""), wait_for_result=False), TaskRunRef[dict[str, Any]])
+    assert_type(images.run_many([images.create_bulk_run_item(Image(url=""))]), list[dict[str, Any]])
+    assert_type(images.options(priority=Priority.LOW).delay(Image(url="")), TaskRunRef[dict[str, Any]])
+    assert_type(await images.aio_mock_run(Image(url="")), dict[str, Any])
+    assert_type(publish.mock_run(Image(url=""), parent_outputs={shrink: Size(1)}), str)
+    assert_type(discard.mock_run("a"), None)
+    app.worker("images", workflows=[images, report])
+    images.run("a")  # type: ignore[call-overload] # no Image
+    shrink.run(Image(url=""))  # type: ignore[attr-defined] # its workflow is run
+    discard.mock_run(3)  # type: ignore[arg-type]
+    app.worker("images", workflows=[shrink])  # type: ignore[list-item] # its workflow is served
+    images.task(retires=3)  # type: ignore[call-overload] # misspelt
+    app.workflow(name="w", retries=3)  # type: ignore[call-overload] # its task's
+    app.workflow("w")  # type: ignore[call-overload] # by keyword
+
+
+if TYPE_CHECKING:
+    _plain_hook: PlainFunction[[str], None, None] = discard

@@ -11,7 +11,7 @@ import pytest
 from tests.support.fake_api import FakeApi, results_of
 from tests.support.sdk_tasks import Number, Tasks, kinds
 from windlass import Priority, RetryPolicy, RunStatus
-from windlass.context import current, mock_context
+from windlass.context import current
 from windlass.exceptions import (
     BatchRefused,
     InvalidInput,
@@ -23,6 +23,7 @@ from windlass.exceptions import (
     UnknownRun,
     UnknownTask,
 )
+from windlass.mock_context import mock_context
 from windlass.transport.io_thread import allow_sync_calls_on, forbid_sync_calls_on
 from windlass.v1 import error_pb2, run_pb2
 
@@ -98,7 +99,7 @@ def test_options_travel(api: FakeApi, tasks: Tasks) -> None:
 
 def test_runs_submitted_inside_a_task_name_their_parent(api: FakeApi, tasks: Tasks) -> None:
     """So that cancelling reaches them."""
-    context = mock_context("parent", b"{}")
+    context = mock_context(tasks.model, b"{}")
     token = current.set(context)
     try:
         ref = tasks.plain.delay(1)

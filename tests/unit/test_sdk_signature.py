@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from tests.support.made_task import Image, Point, make, run
-from windlass.context import Context  # noqa: TC001 - read at run time
+from windlass import Context, Windlass
 from windlass.empty_model import EmptyModel
 from windlass.exceptions import InvalidTask
 from windlass.signature import ModelForm, PlainForm
@@ -199,10 +199,11 @@ def test_decorated_functions_are_seen_through() -> None:
 def test_the_definition_says_what_the_decorator_said() -> None:
     """As the contracts have it."""
 
+    @Windlass().task(name="t", queue="q", execution_timeout="1m30s", schedule_timeout=0.25, slot_cost=2)
     async def task(path: str) -> None:
         """Say what it does."""
 
-    definition = make(task, queue="q", execution_timeout="1m30s", schedule_timeout=0.25, slot_cost=2).definition()
+    definition = task.definition()
     assert definition.name == "t"
     assert definition.description == "Say what it does."
     assert definition.default_queue == "q"
@@ -227,5 +228,5 @@ def test_wrong_settings_are_refused_at_decoration(settings: dict[str, Any], said
 
     async def task() -> None: ...
 
-    with pytest.raises(InvalidTask, match=said):
-        make(task, **settings)
+    with pytest.raises(InvalidTask, match=rf"test_sdk_signature\.py:\d+.*{said}"):
+        Windlass().task(**settings)(task)

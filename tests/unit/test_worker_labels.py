@@ -10,7 +10,7 @@ import pytest
 from tests.support.attempts import Attempts
 from tests.support.worker_session import Peer
 from windlass import Context, InvalidInput, Windlass
-from windlass.context import mock_context
+from windlass.mock_context import mock_context
 from windlass.worker.setup import Setup
 from windlass.worker_labels import WorkerLabels
 
@@ -92,7 +92,7 @@ async def test_only_what_is_other_than_before_is_told(app: Windlass) -> None:
 )
 def test_wrong_labels_are_refused_at_the_call(wrong: Any, named: str) -> None:
     """The field is named, and nothing has changed."""
-    ctx = mock_context("t", b"{}")
+    ctx = mock_context(Windlass().task(name="t")(lambda: None), b"{}")
     ctx.upsert_worker_labels({"zone": "a"})
     with pytest.raises(InvalidInput, match=named) as raised:
         ctx.upsert_worker_labels(wrong)

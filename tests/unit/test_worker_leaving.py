@@ -138,7 +138,7 @@ def test_a_drain_that_comes_before_the_run_ends_it(dispatcher: FakeDispatcher) -
     stream = Stream(session, app.config, lambda: None)
     io_thread().run(stream.drain(0)).result(_LEAVES_WITHIN)
     loop = new_loop()
-    runner = Runner({"nothing": nothing}, 1, worker.id, WorkerLabels({}), loop, stream)
+    runner = Runner({("nothing", "nothing"): nothing}, 1, worker.id, WorkerLabels({}), loop, stream)
     io_thread().run(stream.run(runner)).result(_LEAVES_WITHIN)
     loop.close()
     assert dispatcher.hellos == []

@@ -8,7 +8,7 @@ from windlass import Windlass
 from windlass.cli.output import ago, as_object, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
-    from windlass.run import WorkerInfo, Workflow
+    from windlass.run import WorkerInfo, WorkflowInfo
 
 
 def list_workers(*, as_json: bool) -> None:
@@ -96,6 +96,8 @@ def show_workflow(name: str, *, as_json: bool) -> None:
     print_pairs(
         {
             "tasks": ", ".join(workflow.task_names),
+            "on failure": workflow.on_failure or "",
+            "on success": workflow.on_success or "",
             "queue": workflow.default_queue,
             "priority": workflow.default_priority.name,
             "label": workflow.version_label,
@@ -106,5 +108,5 @@ def show_workflow(name: str, *, as_json: bool) -> None:
     )
 
 
-def _queued(workflow: Workflow) -> str:
+def _queued(workflow: WorkflowInfo) -> str:
     return f"{workflow.queued_runs}, paused" if workflow.paused else str(workflow.queued_runs)

@@ -43,6 +43,8 @@ def show_run(run_id: str, *, as_json: bool) -> None:
             "key": printable(run.idempotency_key or ""),
             "waits for": printable(run.waits_for),
             "worker": run.worker_id,
+            "hook": f"{run.hook_name}, after run {run.followed_run_id}" if run.hook_name else "",
+            "followed by": f"run {run.hook_run_id}" if run.hook_run_id else "",
             "submitted": f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at)}",
             "took": _took(run),
             "progress": "" if run.progress is None else progress_text(run.progress),

@@ -113,7 +113,7 @@ class Attempt:
             lifespan,
             self.progress,
             self.refresh,
-            task.settings.default_priority,
+            task.workflow.default_priority,
             self.release_slot,
             reports.labels_changed,
         )

@@ -12,7 +12,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from windlass.batch_context import BatchContext, current_batch
-from windlass.context import MOCKED
+from windlass.mock_context import MOCKED
 from windlass.worker.threads import PoolThread, ThreadPool
 
 if TYPE_CHECKING:

@@ -18,7 +18,10 @@ from windlass.exceptions import (
 from windlass.v1 import run_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
+
+    from windlass.worker.route import Route
 
 MESSAGE_BYTES: Final = 16 * 1024
 TRACEBACK_BYTES: Final = 32 * 1024
@@ -63,9 +66,9 @@ def failure_of(error: BaseException) -> run_pb2.Failure:
     )
 
 
-def unknown_task(name: str, known: list[str]) -> run_pb2.Failure:
+def unknown_task(route: Route, known: Iterable[Route]) -> run_pb2.Failure:
     """Describe that this worker has no such task, which another worker may have."""
-    message = f"this worker has no task {name!r}; it has {', '.join(sorted(known)) or 'none'}"
+    message = f"this worker has no task {_named(route)!r}; it has {', '.join(sorted(map(_named, known))) or 'none'}"
     return run_pb2.Failure(type=UnknownTask.__name__, message=cut_end(message, MESSAGE_BYTES))
 
 
@@ -104,6 +107,11 @@ def cut_middle(text: str, limit: int) -> str:
 def _base_types(type_: type[BaseException]) -> list[str]:
     """Name what an `except` would catch it by, besides its own type."""
     return [each.__name__ for each in type_.__mro__[1:] if issubclass(each, BaseException)][:MOST_BASE_TYPES]
+
+
+def _named(route: Route) -> str:
+    workflow, task = route
+    return task if task == workflow else f"{workflow}'s {task}"
 
 
 def _encode(text: str) -> bytes:

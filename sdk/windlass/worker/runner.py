@@ -24,6 +24,7 @@ from windlass.worker.failure import failure_of, timed_out, traceback_of, unknown
 from windlass.worker.interruptible import Interruptible
 from windlass.worker.invocation import Invocations
 from windlass.worker.outcome import Completion, FailedAttempt
+from windlass.worker.route import route_of
 from windlass.worker.surroundings import Surroundings
 from windlass.worker.threads import PoolThread, TaskInterrupted, ThreadPool
 from windlass.worker.time_limits import TimeLimits
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from windlass.v1 import dispatch_pb2, run_pb2
     from windlass.worker.attempt import Reports
     from windlass.worker.outcome import Outcome
+    from windlass.worker.route import Route
     from windlass.worker_labels import WorkerLabels
 
 _log = logging.getLogger("windlass.worker")
@@ -53,7 +55,7 @@ class Runner:
 
     def __init__(
         self,
-        tasks: Mapping[str, Task],
+        tasks: Mapping[Route, Task],
         slots: int,
         worker_id: str,
         labels: WorkerLabels,
@@ -139,9 +141,9 @@ class Runner:
         worker_id, labels, reports = self._worker_id, self._labels, self._reports
         lifespan = self._surroundings.lifespan
         for assignment in assignments:
-            task = tasks.get(assignment.task_name)
+            task = tasks.get(route_of(assignment))
             if task is None:
-                failure = unknown_task(assignment.task_name, list(tasks))
+                failure = unknown_task(route_of(assignment), tasks)
                 self._report(FailedAttempt(assignment.lease_id, assignment.run_id, failure))
                 continue
             attempt = self.attempt_type(assignment, task, worker_id, labels, reports, self._give_way, lifespan)

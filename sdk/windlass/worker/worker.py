@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from windlass.client import Windlass
     from windlass.placement import LabelValue
-    from windlass.task import Task
+    from windlass.runnable import Runnable
     from windlass.worker.runner import Runner
     from windlass.worker.staff import Staff
 
@@ -63,7 +63,7 @@ class Worker:
         slots: int = 100,
         pools: Mapping[str, int] | None = None,
         labels: Mapping[str, LabelValue] | None = None,
-        workflows: Iterable[Task] | None = None,
+        workflows: Iterable[Runnable[Any]] | None = None,
         queues: Iterable[str] | None = None,
         lifespan: Callable[[], AsyncIterator[Any]] | None = None,
         drain_grace: float = DRAIN_GRACE,
@@ -80,7 +80,7 @@ class Worker:
             slots: attempts that it executes at the same time, of tasks that cost one slot each, 1 to 100,000.
             pools: slots by pool, beside `slots`, which are the pool "default".
             labels: what placement can ask for, at most 100.
-            workflows: the tasks that it serves; left out, all that `app` knows when it starts.
+            workflows: the tasks and workflows that it serves; left out, all that `app` knows when it starts.
             queues: the queues that it serves; left out, all.
             lifespan: what it opens before its first task and closes after its last; left out, `app`'s.
             drain_grace: seconds that running work gets to finish when the worker is told to stop.
@@ -246,7 +246,7 @@ class Worker:
             self.id,
             self._offer.slots,
             count,
-            ", ".join(sorted(crew.tasks)) or "none",
+            ", ".join(sorted(crew.runnables)) or "none",
         )
         self._running = io_thread().run(self._stream.run(staff))
 
@@ -284,12 +284,12 @@ class Worker:
 
     def _crew(self) -> Crew:
         check_not_imported()
-        return Crew(self._app, self._tasks(), self._lifespan, self._capture_logs)
+        return Crew(self._app, self._runnables(), self._lifespan, self._capture_logs)
 
-    def _check_costs(self, tasks: Iterable[Task]) -> None:
+    def _check_costs(self, runnables: Iterable[Runnable[Any]]) -> None:
         """Refuse tasks that it says it serves and never could."""
         slots = {DEFAULT_POOL: self._offer.slots, **self._offer.pools}
-        for task in tasks:
+        for task in (task for each in runnables for task in each.tasks):
             cost, pool = task.settings.slot_cost, task.settings.slot_pool
             if cost > slots.get(pool, 0):
                 raise InvalidConfig(
@@ -297,11 +297,11 @@ class Worker:
                     f"{slots.get(pool, 0)}: give it more, or leave the task out of workflows="
                 )
 
-    def _tasks(self) -> dict[str, Task]:
+    def _runnables(self) -> dict[str, Runnable[Any]]:
         if self._workflows is None:
             return dict(self._app.tasks)
-        tasks: dict[str, Task] = {}
-        for task in self._workflows:
-            if tasks.setdefault(task.name, task) is not task:
-                raise DuplicateTask(f"workflows= has two tasks named {task.name!r}")
-        return tasks
+        runnables: dict[str, Runnable[Any]] = {}
+        for each in self._workflows:
+            if runnables.setdefault(each.name, each) is not each:
+                raise DuplicateTask(f"workflows= has two tasks or workflows named {each.name!r}")
+        return runnables

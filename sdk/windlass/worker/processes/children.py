@@ -20,6 +20,7 @@ from windlass.worker.processes.memory import watch_memory
 from windlass.worker.processes.nursery_process import NurseryLost
 from windlass.worker.processes.sharing import Sharing
 from windlass.worker.processes.solo_children import SoloChildren
+from windlass.worker.route import route_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -204,7 +205,7 @@ class Children:
         """Execute these: in order, but for those that are executed alone."""
         shared: list[dispatch_pb2.Assignment] = []
         for each in assignments:
-            if each.isolated or each.task_name in self._served.alone:
+            if each.isolated or route_of(each) in self._served.alone:
                 self._solo.start(each)
             else:
                 shared.append(each)

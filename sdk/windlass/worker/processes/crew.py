@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from windlass.client import Windlass
+    from windlass.runnable import Runnable
     from windlass.task import Task
+    from windlass.worker.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,23 +20,28 @@ class Crew:
 
     Attributes:
         app: theirs, with its middleware.
-        tasks: those that the worker serves, by name.
+        runnables: the tasks and workflows that the worker serves, by name.
         lifespan: opened once in each child.
         capture_logs: see Surroundings.
 
     """
 
     app: Windlass
-    tasks: Mapping[str, Task]
+    runnables: Mapping[str, Runnable[Any]]
     lifespan: Callable[[], AsyncIterator[Any]] | None
     capture_logs: bool
 
     @property
-    def alone(self) -> frozenset[str]:
-        """Names of the tasks that are executed in a child of their own."""
-        return frozenset(name for name, task in self.tasks.items() if task.executor == "process")
+    def tasks(self) -> dict[Route, Task]:
+        """All that is executed, hooks too."""
+        return {(name, task.name): task for name, each in self.runnables.items() for task in each.tasks}
 
     @property
-    def together(self) -> frozenset[str]:
-        """Names of the tasks whose attempts are executed in one child, where they gather."""
-        return frozenset(name for name, task in self.tasks.items() if task.gathers)
+    def alone(self) -> frozenset[Route]:
+        """The tasks that are executed in a child of their own."""
+        return frozenset(route for route, task in self.tasks.items() if task.executor == "process")
+
+    @property
+    def together(self) -> frozenset[Route]:
+        """The tasks whose attempts are executed in one child, where they gather."""
+        return frozenset(route for route, task in self.tasks.items() if task.gathers)

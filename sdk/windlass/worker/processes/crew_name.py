@@ -32,7 +32,7 @@ class CrewName:
     Attributes:
         preparation: how the other process finds modules, and the program that is `__main__` here.
         app: "module:name" of the global that is the app; without a name the only one there.
-        tasks: those that are served; None: all.
+        runnables: names of the tasks and workflows that are served; None: all.
         lifespan: "module:name"; "" where it is the app's, or there is none.
         capture_logs: see Surroundings.
         traced: as the environment asks for it.
@@ -41,7 +41,7 @@ class CrewName:
 
     preparation: dict[str, Any]
     app: str
-    tasks: list[str] | None = None
+    runnables: list[str] | None = None
     lifespan: str = ""
     capture_logs: bool = True
     traced: bool = False
@@ -68,7 +68,7 @@ class CrewName:
             follow_environment(app)
         if not app.tasks:
             raise InvalidConfig(f"{self.app} has no tasks: decorate a function with @app.task")
-        names = list(app.tasks) if self.tasks is None else self.tasks
+        names = list(app.tasks) if self.runnables is None else self.runnables
         if missing := sorted(set(names) - set(app.tasks)):
             raise InvalidConfig(f"{self.app} has no task {missing[0]!r} where it is imported by its name")
         lifespan = _get(self.lifespan) if self.lifespan else app.lifespan
@@ -84,7 +84,7 @@ def name_of(crew: Crew) -> CrewName:
             "write `app = Windlass()` at the top of one, or call worker.start() on the main thread before this "
             "process has sent anything to the engine"
         )
-    strangers = [task for name, task in crew.tasks.items() if crew.app.tasks.get(name) is not task]
+    strangers = [each for name, each in crew.runnables.items() if crew.app.tasks.get(name) is not each]
     if strangers:
         raise InvalidConfig(f"{strangers[0]!r} is no task of {app}, which the worker's child processes import")
     lifespan = "" if crew.lifespan is crew.app.lifespan or crew.lifespan is None else _function_name(crew.lifespan)
@@ -92,7 +92,7 @@ def name_of(crew: Crew) -> CrewName:
     preparation = {key: value for key, value in spawn.get_preparation_data("").items() if key in _PREPARED}
     if _MAIN not in modules:
         preparation = {key: value for key, value in preparation.items() if not key.startswith("init_main")}
-    return CrewName(preparation, app, list(crew.tasks), lifespan, crew.capture_logs)
+    return CrewName(preparation, app, list(crew.runnables), lifespan, crew.capture_logs)
 
 
 def has_module(crew: Crew) -> bool:

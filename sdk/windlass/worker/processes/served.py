@@ -14,6 +14,7 @@ from windlass.v1 import workflow_pb2
 
 if TYPE_CHECKING:
     from windlass.worker.processes.crew import Crew
+    from windlass.worker.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +24,20 @@ class Served:
     Attributes:
         config: how to connect.
         definitions: of the workflows.
-        alone: names of the tasks that are executed in a child of their own.
-        together: names of the tasks whose attempts are executed in one child.
+        alone: the tasks that are executed in a child of their own.
+        together: the tasks whose attempts are executed in one child.
 
     """
 
     config: ClientConfig
     definitions: list[workflow_pb2.WorkflowDefinition]
-    alone: frozenset[str]
-    together: frozenset[str]
+    alone: frozenset[Route]
+    together: frozenset[Route]
 
     @classmethod
     def of(cls, crew: Crew) -> Self:
         """Say it of a crew."""
-        return cls(crew.app.config, [task.definition() for task in crew.tasks.values()], crew.alone, crew.together)
+        return cls(crew.app.config, [each.definition() for each in crew.runnables.values()], crew.alone, crew.together)
 
     def to_json(self) -> dict[str, Any]:
         """Write it, for this machine's own processes: the token is in it."""
@@ -55,7 +56,12 @@ class Served:
         definitions = [
             workflow_pb2.WorkflowDefinition.FromString(base64.b64decode(each)) for each in told["definitions"]
         ]
-        return cls(ClientConfig(**told["config"]), definitions, frozenset(told["alone"]), frozenset(told["together"]))
+        return cls(
+            ClientConfig(**told["config"]),
+            definitions,
+            frozenset(map(tuple, told["alone"])),
+            frozenset(map(tuple, told["together"])),
+        )
 
 
 def write(told: dict[str, Any]) -> bytes:

@@ -6,12 +6,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from windlass.worker.processes.child_process import State
+from windlass.worker.route import route_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from windlass.v1 import dispatch_pb2
     from windlass.worker.processes.child_process import ChildProcess
+    from windlass.worker.route import Route
 
 
 class Sharing:
@@ -22,7 +24,7 @@ class Sharing:
         self._most = most
         self._waiting: deque[dispatch_pb2.Assignment] = deque()
         # Where attempts of a task gather.
-        self._together: dict[str, ChildProcess] = {}
+        self._together: dict[Route, ChildProcess] = {}
 
     def add(self, assignments: Iterable[dispatch_pb2.Assignment]) -> None:
         """Have these wait, in order."""
@@ -41,7 +43,7 @@ class Sharing:
         self._waiting.clear()
 
     def share_out(
-        self, children: Iterable[ChildProcess], together: Collection[str]
+        self, children: Iterable[ChildProcess], together: Collection[Route]
     ) -> dict[ChildProcess, list[dispatch_pb2.Assignment]]:
         """Give what waits to whoever has least to do, and of the tasks `together` all to one.
 
@@ -56,10 +58,10 @@ class Sharing:
         while self._waiting and loads:
             child = min(loads, key=loads.__getitem__)
             assignment = self._waiting.popleft()
-            if assignment.task_name in together:
-                gathering = self._together.get(assignment.task_name)
+            if together and (route := route_of(assignment)) in together:
+                gathering = self._together.get(route)
                 if gathering is None or gathering not in loads:
-                    gathering = self._together[assignment.task_name] = child
+                    gathering = self._together[route] = child
                 child = gathering
             share = shares.setdefault(child, [])
             share.append(assignment)
