@@ -97,25 +97,20 @@ def write_metadata(metadata: Mapping[str, Any] | None) -> bytes:
     except ValidationError as error:
         raise InvalidInput(describe(error, "additional_metadata"), field="additional_metadata") from None
     text = write_any(pairs, "additional_metadata")
-    if len(text) > MAX_METADATA_BYTES:
-        raise PayloadTooLarge(
-            f"additional_metadata is {len(text):,} bytes of JSON, and the limit is {MAX_METADATA_BYTES:,} (64 KiB): "
-            "keep labels there and data in the input",
-            limit=MAX_METADATA_BYTES,
-            size=len(text),
-        )
-    return text
+    return _within(MAX_METADATA_BYTES, "64 KiB", text, "additional_metadata", "keep labels there and data in the input")
 
 
 def check_size(text: bytes, name: str) -> bytes:
     """Give `text` back. Raises PayloadTooLarge where it is over the limit."""
-    if len(text) > MAX_PAYLOAD_BYTES:
-        raise PayloadTooLarge(
-            f"{name} is {len(text):,} bytes of JSON, and the limit is {MAX_PAYLOAD_BYTES:,} (1 MiB): "
-            "put the data into a file or an object store and pass where it is",
-            limit=MAX_PAYLOAD_BYTES,
-            size=len(text),
-        )
+    return _within(
+        MAX_PAYLOAD_BYTES, "1 MiB", text, name, "put the data into a file or an object store and pass where it is"
+    )
+
+
+def _within(limit: int, in_words: str, text: bytes, name: str, advice: str) -> bytes:
+    if len(text) > limit:
+        said = f"{name} is {len(text):,} bytes of JSON, and the limit is {limit:,} ({in_words}): {advice}"
+        raise PayloadTooLarge(said, limit=limit, size=len(text))
     return text
 
 

@@ -16,30 +16,28 @@ def wait_for(session: ClientSession, items: list[Pending], timeout: float | None
     """Block until all of a call's answers are there. Raises ResultTimeout."""
     if not items:
         return []
-    call = items[0].call
     try:
-        in_time = call.wait(timeout)
+        in_time = items[0].call.wait(timeout)
     except BaseException:  # Ctrl-C: nobody waits any more
         session.forget(items)
         raise
-    if not in_time:
-        session.forget(items)
-        raise _timed_out(items, timeout)
-    if call.remaining:
-        session.forget(items)
-    return call.answers
+    return _answers(session, items, timeout, in_time=in_time)
 
 
 async def aio_wait_for(session: ClientSession, items: list[Pending], timeout: float | None) -> list[Any]:
     """Do as `wait_for`, on the loop."""
     if not items:
         return []
-    call = items[0].call
     try:
-        in_time = await call.aio_wait(timeout)
+        in_time = await items[0].call.aio_wait(timeout)
     except asyncio.CancelledError:
         session.forget(items)
         raise
+    return _answers(session, items, timeout, in_time=in_time)
+
+
+def _answers(session: ClientSession, items: list[Pending], timeout: float | None, *, in_time: bool) -> list[Any]:
+    call = items[0].call
     if not in_time:
         session.forget(items)
         raise _timed_out(items, timeout)

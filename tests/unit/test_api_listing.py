@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.world import NAMESPACE
 from windlass.v1 import run_pb2, run_service_pb2
-from windlass_api.listing import list_runs, page_size
+from windlass_api.listing import list_runs
+from windlass_api.paging import page_size
 from windlass_core.domain.errors import InvalidField
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
-"""Owns how runs are chosen and paged: those that a filter means, newest first."""
+"""Owns how runs are chosen: those that a filter means, newest first."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Collection
-from typing import TypeAlias
 
 from windlass.v1 import run_pb2, run_service_pb2
+from windlass_api.paging import DEFAULT_RUNS_PAGE, Place, page_size, read_token, token_of
 from windlass_api.presentation import STATUSES, to_run
 from windlass_core.domain.errors import InvalidField
 from windlass_core.domain.limits import MAX_ITEMS_PER_MESSAGE
@@ -14,22 +14,9 @@ from windlass_core.failure import failure_message
 from windlass_core.rpc.portion import PORTION_BYTES
 from windlass_core.store.runs import Runs, StoredRun
 
-_DEFAULT_PAGE = 50
 _SCANNED_PER_CALL = 10_000
 # With their inputs and outputs: they are all in memory at once.
 _CHUNK = 100
-# As many as a time in milliseconds, or a place, ever has.
-_PLACE_DIGITS = 15
-
-#: A time in milliseconds and a run: what comes after it is older.
-Place: TypeAlias = tuple[int, str]
-
-
-def page_size(asked: int, default: int) -> int:
-    """How many to return. Raises InvalidField for more than 1,000."""
-    if asked > MAX_ITEMS_PER_MESSAGE:
-        raise InvalidField(f"page_size: expected at most {MAX_ITEMS_PER_MESSAGE}, got {asked}", "page_size")
-    return asked or default
 
 
 class Search:
@@ -100,7 +87,7 @@ async def list_runs(
     runs: Runs, namespace: str, request: run_service_pb2.ListRunsRequest
 ) -> run_service_pb2.ListRunsResponse:
     """A page, newest first. Looks at 10,000 runs at the most, and ends early where they are large."""
-    wanted = page_size(request.page_size, _DEFAULT_PAGE)
+    wanted = page_size(request.page_size, DEFAULT_RUNS_PAGE)
     search = Search(runs, namespace, request.filter, request.page_token, dead_letter=request.dead_letter, whole=True)
     found: list[run_pb2.Run] = []
     room = PORTION_BYTES
@@ -130,30 +117,6 @@ async def _last_failures(runs: Runs, chunk: list[tuple[Place, StoredRun]]) -> di
             message.ClearField("traceback")
             told[run_id] = [message]
     return told
-
-
-def token_of(after: Place | None) -> str:
-    """A page's token; empty for the last one's."""
-    return f"{after[0]}:{after[1]}" if after else ""
-
-
-def read_token(token: str) -> Place:
-    """A page's token. Raises InvalidField for what can't be one."""
-    ms, _, run_id = token.partition(":")
-    if not run_id:
-        raise _wrong_token()
-    return read_place(ms), run_id
-
-
-def read_place(token: str) -> int:
-    """A page token that is a number. Raises InvalidField for what can't be one."""
-    if not (token.isascii() and token.isdecimal() and len(token) <= _PLACE_DIGITS):
-        raise _wrong_token()
-    return int(token)
-
-
-def _wrong_token() -> InvalidField:
-    return InvalidField("page_token: expected a next_page_token as it was given", "page_token")
 
 
 def _matcher(asked: run_service_pb2.RunFilter) -> Callable[[StoredRun], bool]:

@@ -5,15 +5,13 @@ from typing import Any
 from typing_extensions import override
 
 from windlass.v1 import rate_limit_pb2, rate_limit_service_pb2, rate_limit_service_pb2_grpc
-from windlass_api.listing import page_size
+from windlass_api.paging import page_by_name
 from windlass_core.domain.errors import NotFound
 from windlass_core.domain.gates import check_limit, check_window
 from windlass_core.domain.names import check_name
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
 from windlass_core.store.rate_limits import RateLimits, StoredRateLimit
-
-_DEFAULT_PAGE = 100
 
 
 class RateLimitService(rate_limit_service_pb2_grpc.RateLimitServiceServicer):
@@ -43,12 +41,9 @@ class RateLimitService(rate_limit_service_pb2_grpc.RateLimitServiceServicer):
         self, request: rate_limit_service_pb2.ListRateLimitsRequest, context: Any
     ) -> rate_limit_service_pb2.ListRateLimitsResponse:
         """See rate_limit_service.proto."""
-        most = page_size(request.page_size, _DEFAULT_PAGE)
-        stored = [limit for limit in await self._limits.all(caller().namespace) if limit.name > request.page_token]
-        return rate_limit_service_pb2.ListRateLimitsResponse(
-            limits=[_to_state(limit) for limit in stored[:most]],
-            next_page_token=stored[most - 1].name if len(stored) > most else "",
-        )
+        stored = await self._limits.all(caller().namespace)
+        shown, token = page_by_name(stored, lambda limit: limit.name, request.page_size, request.page_token)
+        return rate_limit_service_pb2.ListRateLimitsResponse(limits=map(_to_state, shown), next_page_token=token)
 
     @override
     @unary

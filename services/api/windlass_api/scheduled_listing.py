@@ -1,13 +1,12 @@
 """Owns how runs that are still to come are listed: by their time, the next one first."""
 
 from windlass.v1 import run_pb2, schedule_service_pb2
-from windlass_api.listing import Place, page_size, read_token, token_of
+from windlass_api.paging import DEFAULT_RUNS_PAGE, Place, page_size, read_token, token_of
 from windlass_api.presentation import to_run
 from windlass_core.domain.phase import Phase
 from windlass_core.rpc.portion import PORTION_BYTES
 from windlass_core.store.shard import Shard
 
-_DEFAULT_PAGE = 50
 _SCANNED_PER_CALL = 10_000
 # With their inputs: they are all in memory at once.
 _CHUNK = 100
@@ -17,7 +16,7 @@ async def list_scheduled(
     shard: Shard, namespace: str, request: schedule_service_pb2.ListScheduledRunsRequest
 ) -> schedule_service_pb2.ListScheduledRunsResponse:
     """A page. Looks at 10,000 scheduled runs at the most, and ends early where they are large."""
-    wanted = page_size(request.page_size, _DEFAULT_PAGE)
+    wanted = page_size(request.page_size, DEFAULT_RUNS_PAGE)
     after = read_token(request.page_token) if request.page_token else None
     found: list[run_pb2.Run] = []
     room = PORTION_BYTES

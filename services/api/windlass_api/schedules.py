@@ -15,7 +15,7 @@ from windlass.v1 import (
     workflow_pb2,
 )
 from windlass_api.bulk import check_run_ids
-from windlass_api.listing import page_size
+from windlass_api.paging import page_size, wrong_token
 from windlass_api.presentation import to_cron, to_run
 from windlass_api.scheduled_listing import list_scheduled
 from windlass_core.crons import submission_of
@@ -35,7 +35,6 @@ from windlass_core.store.scheduled import Deleted
 from windlass_core.store.shard import Shard
 from windlass_core.submission import check_submission
 
-_DEFAULT_PAGE = 100
 # With their inputs: they are all in memory at once.
 _CHUNK = 100
 # So often a change is decided anew when somebody else was first.
@@ -96,9 +95,9 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
     ) -> schedule_service_pb2.ListCronsResponse:
         """See schedule_service.proto."""
         namespace = caller().namespace
-        most = page_size(request.page_size, _DEFAULT_PAGE)
+        most = page_size(request.page_size)
         if request.page_token.count("\n") not in (0, 2):
-            raise InvalidField("page_token: expected a next_page_token as it was given", "page_token")
+            raise wrong_token()
         places = await self._shard.crons.page(namespace, request.workflow_name, request.page_token, most + 1)
         shown: list[schedule_pb2.Cron] = []
         room, at = PORTION_BYTES, 0

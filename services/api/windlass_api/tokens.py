@@ -5,7 +5,7 @@ from typing import Any
 from typing_extensions import override
 
 from windlass.v1 import token_service_pb2, token_service_pb2_grpc
-from windlass_api.listing import page_size, read_place
+from windlass_api.paging import page_size, read_place
 from windlass_core.domain.access import Scope
 from windlass_core.domain.definition import check_duration
 from windlass_core.domain.errors import InvalidField
@@ -16,7 +16,6 @@ from windlass_core.rpc.status import SCOPES, unary
 from windlass_core.store.tokens import Revoked, Tokens
 from windlass_core.token_message import token_message
 
-_DEFAULT_PAGE = 100
 _BY_NUMBER: dict[int, Scope] = {number: scope for scope, number in SCOPES.items()}
 
 _OUTCOMES: dict[Revoked, "token_service_pb2.RevokeOutcome.ValueType"] = {
@@ -51,7 +50,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         self, request: token_service_pb2.ListTokensRequest, context: Any
     ) -> token_service_pb2.ListTokensResponse:
         """See token_service.proto."""
-        most = page_size(request.page_size, _DEFAULT_PAGE)
+        most = page_size(request.page_size)
         first = read_place(request.page_token or "0")
         namespace = caller().namespace
         stored = await self._tokens.page(namespace, first, most)

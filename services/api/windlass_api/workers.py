@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from windlass.v1 import worker_service_pb2, worker_service_pb2_grpc
-from windlass_api.listing import page_size, read_place
+from windlass_api.paging import page_size, read_place
 from windlass_api.presentation import to_worker
 from windlass_core.domain.errors import NoDispatcher, UnknownWorker
 from windlass_core.domain.limits import check_count
@@ -14,8 +14,6 @@ from windlass_core.randomness import uniform
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
 from windlass_core.store.shard import Shard
-
-_DEFAULT_PAGE = 100
 
 
 class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
@@ -30,7 +28,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         self, request: worker_service_pb2.ListWorkersRequest, context: Any
     ) -> worker_service_pb2.ListWorkersResponse:
         """See worker_service.proto."""
-        most = page_size(request.page_size, _DEFAULT_PAGE)
+        most = page_size(request.page_size)
         dispatchers = await self._shard.processes.alive("dispatcher")
         stored = await self._shard.workers.all(caller().namespace)
         workers = sorted(

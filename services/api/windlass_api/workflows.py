@@ -7,7 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from windlass.v1 import worker_pb2, workflow_pb2, workflow_service_pb2, workflow_service_pb2_grpc
-from windlass_api.listing import page_size
+from windlass_api.paging import page_by_name
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import UnknownWorkflow
 from windlass_core.domain.limits import check_count
@@ -15,8 +15,6 @@ from windlass_core.domain.names import check_name
 from windlass_core.rpc.guard import caller
 from windlass_core.rpc.status import unary
 from windlass_core.store.shard import Shard
-
-_DEFAULT_PAGE = 100
 
 
 class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
@@ -55,13 +53,12 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self, request: workflow_service_pb2.ListWorkflowsRequest, context: Any
     ) -> workflow_service_pb2.ListWorkflowsResponse:
         """See workflow_service.proto."""
-        most = page_size(request.page_size, _DEFAULT_PAGE)
-        names = [name for name in await self._shard.definitions.names(caller().namespace) if name > request.page_token]
+        known = await self._shard.definitions.names(caller().namespace)
+        names, token = page_by_name(known, str, request.page_size, request.page_token)
         served, paused = await self._served(), await self._paused_workflows()
-        shown = [await self._show(name, served, paused) for name in names[:most]]
+        shown = [await self._show(name, served, paused) for name in names]
         return workflow_service_pb2.ListWorkflowsResponse(
-            workflows=[workflow for workflow in shown if workflow is not None],
-            next_page_token=names[most - 1] if len(names) > most else "",
+            workflows=[workflow for workflow in shown if workflow is not None], next_page_token=token
         )
 
     @override
@@ -90,16 +87,13 @@ class WorkflowService(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self, request: workflow_service_pb2.ListQueuesRequest, context: Any
     ) -> workflow_service_pb2.ListQueuesResponse:
         """See workflow_service.proto."""
-        most = page_size(request.page_size, _DEFAULT_PAGE)
         namespace = caller().namespace
         paused = (await self._shard.gates.paused(namespace)).queues
         queued = dict.fromkeys(paused, 0) | await self._shard.figures.queued(namespace)
-        names = sorted(name for name in queued if name > request.page_token)
+        names, token = page_by_name(sorted(queued), str, request.page_size, request.page_token)
         return workflow_service_pb2.ListQueuesResponse(
-            queues=[
-                workflow_pb2.Queue(name=name, queued_runs=queued[name], paused=name in paused) for name in names[:most]
-            ],
-            next_page_token=names[most - 1] if len(names) > most else "",
+            queues=[workflow_pb2.Queue(name=name, queued_runs=queued[name], paused=name in paused) for name in names],
+            next_page_token=token,
         )
 
     @override

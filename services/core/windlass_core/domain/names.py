@@ -8,46 +8,33 @@ from windlass_core.domain.limits import MAX_NAME_LENGTH
 
 DEFAULT_NAMESPACE = "default"
 DEFAULT_QUEUE = "default"
+# Of a name that is refused.
+_SHOWN = 80
 
 _NAME = re.compile(rf"[A-Za-z0-9._:/\-]{{1,{MAX_NAME_LENGTH}}}")
-_NAMESPACE = re.compile(r"[A-Za-z0-9._\-]{1,63}")
+_SHORT_NAME = re.compile(r"[A-Za-z0-9._\-]{1,63}")
 _WORKER_ID = re.compile(r"[A-Za-z0-9\-]{16,64}")
-_POOL = re.compile(r"[A-Za-z0-9._\-]{1,63}")
 _RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 def check_name(name: str, field: str) -> str:
     """The name itself. Raises InvalidField where it isn't 1 to 200 of letters, digits, `._:/-`."""
-    if not _NAME.fullmatch(name):
-        raise InvalidField(
-            f"{field}: expected 1 to {MAX_NAME_LENGTH} letters, digits or any of ._:/- , got {name[:60]!r}",
-            field,
-        )
-    return name
+    return _check(_NAME, name, f"1 to {MAX_NAME_LENGTH} letters, digits or any of ._:/- ", field)
 
 
 def check_namespace(name: str, field: str) -> str:
     """The name itself. Raises InvalidField where it isn't 1 to 63 of letters, digits, `._-`."""
-    if not _NAMESPACE.fullmatch(name):
-        raise InvalidField(f"{field}: expected 1 to 63 letters, digits or any of ._- , got {name[:60]!r}", field)
-    return name
+    return _check(_SHORT_NAME, name, "1 to 63 letters, digits or any of ._- ", field)
 
 
 def check_run_id(run_id: str, field: str) -> str:
     """The id itself. Raises InvalidField where it isn't a UUIDv7 in lower-case canonical form."""
-    if not _RUN_ID.fullmatch(run_id):
-        raise InvalidField(
-            f"{field}: expected a UUIDv7 like 01890a5d-ac96-774b-bcce-b302099a8057, got {run_id[:60]!r}",
-            field,
-        )
-    return run_id
+    return _check(_RUN_ID, run_id, "a UUIDv7 like 01890a5d-ac96-774b-bcce-b302099a8057", field)
 
 
 def check_worker_id(worker_id: str, field: str) -> str:
     """The id itself. Raises InvalidField where it isn't 16 to 64 letters, digits or dashes."""
-    if not _WORKER_ID.fullmatch(worker_id):
-        raise InvalidField(f"{field}: expected 16 to 64 letters, digits or dashes, got {worker_id[:80]!r}", field)
-    return worker_id
+    return _check(_WORKER_ID, worker_id, "16 to 64 letters, digits or dashes", field)
 
 
 def mint_run_id(now_ms: int, entropy: bytes) -> str:
@@ -60,9 +47,7 @@ def mint_run_id(now_ms: int, entropy: bytes) -> str:
 
 def check_pool(name: str, field: str) -> str:
     """The name of a pool of slots itself. Raises InvalidField where it isn't 1 to 63 of letters, digits, `._-`."""
-    if not _POOL.fullmatch(name):
-        raise InvalidField(f"{field}: expected 1 to 63 letters, digits or any of ._- , got {name[:60]!r}", field)
-    return name
+    return _check(_SHORT_NAME, name, "1 to 63 letters, digits or any of ._- ", field)
 
 
 def flow_name(namespace: str, queue: str, task: str, demand: str = "") -> str:
@@ -87,3 +72,9 @@ def flow_queue(flow: str) -> str:
 def flow_task(flow: str) -> str:
     """The task of a flow."""
     return flow.split("|", 3)[2]
+
+
+def _check(pattern: re.Pattern[str], text: str, expected: str, field: str) -> str:
+    if not pattern.fullmatch(text):
+        raise InvalidField(f"{field}: expected {expected}, got {text[:_SHOWN]!r}", field)
+    return text
