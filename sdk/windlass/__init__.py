@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from windlass.runnable import Runnable as Runnable
     from windlass.scheduled import ScheduledRun as ScheduledRun
     from windlass.status import RunStatus as RunStatus
+    from windlass.stream_chunk import StreamChunk as StreamChunk
     from windlass.task import Task as Task
     from windlass.tokens import NewToken as NewToken
     from windlass.tokens import Token as Token
@@ -118,6 +119,7 @@ _HOMES = {
     "Runnable": "runnable",
     "StickyStrategy": "placement",
     "ScheduledRun": "scheduled",
+    "StreamChunk": "stream_chunk",
     "Task": "task",
     "TaskRunRef": "refs",
     "Token": "tokens",

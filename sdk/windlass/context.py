@@ -12,6 +12,7 @@ from windlass.duration import to_kept_milliseconds
 from windlass.exceptions import InvalidInput, NotFound
 from windlass.priority import Priority
 from windlass.progress import progress_message
+from windlass.stream_chunk import chunk_message
 from windlass.transport.error_detail import from_failure
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ class OtherTask(Protocol[OutT_co]):
         """Read its output."""
 
 
+class TakesChunks(Protocol):
+    """Where an attempt's stream goes. Both wait while too much is under way."""
+
+    def put_chunk(self, chunk: run_pb2.StreamChunk) -> None:
+        """Put a chunk, from any thread."""
+
+    async def aio_put_chunk(self, chunk: run_pb2.StreamChunk) -> None:
+        """Put a chunk, on any loop."""
+
+
 class Context:
     """What a task is told about its own run, and what it can say back. Safe in any thread."""
 
@@ -54,6 +65,7 @@ class Context:
         "_log",
         "_refresh",
         "_release_slot",
+        "_stream",
         "_tell_labels",
         "_tell_progress",
         "_worker_id",
@@ -73,6 +85,7 @@ class Context:
         default_priority: Priority = Priority.MEDIUM,
         release_slot: Callable[[], None] | None = None,
         tell_labels: Callable[[dict[str, str]], None] | None = None,
+        stream: TakesChunks | None = None,
     ) -> None:
         """Wrap one attempt. Built by the worker, and by `mock_run`; never by users."""
         self._assignment = assignment
@@ -86,6 +99,7 @@ class Context:
         self._default_priority = default_priority
         self._release_slot = release_slot
         self._tell_labels = tell_labels
+        self._stream = stream
         self._cancelled = assignment.cancel_requested
         self._cancel_reason = ""
 
@@ -281,6 +295,32 @@ class Context:
     async def aio_progress(self, done: float, total: float | None = None, message: object = "") -> None:
         """Do as `progress`."""
         self.progress(done, total, message)
+
+    def put_stream(self, chunk: str | bytes) -> None:
+        """Put data into the run's stream: kept as it is, in order, for whoever subscribes to it.
+
+        Waits while over 256 KiB that this attempt has put are not stored yet. What is put after the attempt's
+        end is dropped.
+
+        Args:
+            chunk: text or bytes; at most 64 KiB, of text as UTF-8.
+
+        Raises:
+            InvalidInput: it is neither.
+            PayloadTooLarge: it has more.
+            StoreFull: the engine has refused an earlier chunk, and takes no more of this attempt.
+            SyncCallOnLoop: this is the worker's own event loop: use `aio_put_stream`.
+
+        """
+        message = chunk_message(chunk, self.attempt_number)
+        if self._stream is not None:
+            self._stream.put_chunk(message)
+
+    async def aio_put_stream(self, chunk: str | bytes) -> None:
+        """Do as `put_stream`."""
+        message = chunk_message(chunk, self.attempt_number)
+        if self._stream is not None:
+            await self._stream.aio_put_chunk(message)
 
     def cancel(self) -> None:
         """Cancel this run: it ends CANCELLED whatever the task then returns. Returns at once."""

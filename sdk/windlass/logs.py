@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windlass.run import LogLine
+from windlass.tailing import Tail
 from windlass.v1 import run_service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from windlass.transport.server_stream import ServerStream
     from windlass.transport.session import Api, ClientSession
 
 
@@ -44,22 +44,15 @@ class LogsClient:
             ApiUnreachable: no connection within the connect timeout.
 
         """
-        tail = _Tail(self._session, run_id, offset)
-        try:
-            while lines := self._session.run_sync("logs.tail", "logs.aio_tail", tail.read):
-                yield from lines
-        finally:
-            self._session.post(tail.close)
+        return self._tail(run_id, offset).entries("logs.tail", "logs.aio_tail")
 
-    async def aio_tail(self, run_id: str, offset: int = 0) -> AsyncIterator[LogLine]:
+    def aio_tail(self, run_id: str, offset: int = 0) -> AsyncIterator[LogLine]:
         """Do as `tail`."""
-        tail = _Tail(self._session, run_id, offset)
-        try:
-            while lines := await self._session.run_async(tail.read):
-                for line in lines:
-                    yield line
-        finally:
-            self._session.post(tail.close)
+        return self._tail(run_id, offset).aio_entries()
+
+    def _tail(self, run_id: str, offset: int) -> Tail[LogLine]:
+        request = run_service_pb2.TailLogsRequest(run_id=run_id, offset=offset)
+        return Tail(self._session, request, lambda api: api.runs.TailLogs, _read)
 
     async def _list(self, api: Api, run_id: str, offset: int) -> LogLines:
         lines: LogLines = []
@@ -72,31 +65,8 @@ class LogsClient:
             request.offset = page.next_offset
 
 
-class _Tail:
-    """One reader's place in a run's log. On the I/O thread."""
-
-    def __init__(self, session: ClientSession, run_id: str, offset: int) -> None:
-        self._session = session
-        self._request = run_service_pb2.TailLogsRequest(run_id=run_id, offset=offset)
-        self._stream: ServerStream[run_service_pb2.TailLogsResponse] | None = None
-
-    async def read(self, api: Api) -> LogLines:
-        """Wait for lines; none: the run has ended."""
-        if self._stream is None:
-            from windlass.transport.server_stream import ServerStream  # gRPC is loaded at the first use
-
-            self._stream = ServerStream(
-                self._session, lambda: self._session.server_stream(api.runs.TailLogs, self._request)
-            )
-        while (response := await self._stream.read()) is not None:
-            self._request.offset = response.next_offset
-            if response.lines:
-                return [LogLine.from_proto(n, line) for n, line in enumerate(response.lines, response.first_offset)]
-        return []
-
-    def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
+def _read(response: run_service_pb2.TailLogsResponse) -> LogLines:
+    return [LogLine.from_proto(number, line) for number, line in enumerate(response.lines, response.first_offset)]
 
 
 LogLines = list[LogLine]

@@ -1,4 +1,4 @@
-"""Owns `app.runs`: look at runs, wait for them, cancel and replay them."""
+"""Owns `app.runs`: look at runs, wait for them, follow their streams, cancel and replay them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from windlass.exceptions import AlreadyExists, UnknownRun
 from windlass.refs import WorkflowRunRef
 from windlass.run import Run
 from windlass.status import RunStatus
+from windlass.stream_chunk import StreamChunk
+from windlass.tailing import Tail
 from windlass.v1 import run_service_pb2
 from windlass.watching import RunWatch
 
@@ -154,7 +156,7 @@ class RunsClient:
     def replay(self, run_id: str) -> bool:
         """Put a run that has ended back into its queue, under its own id, as it was submitted.
 
-        Its attempts count from 1 again; its former errors stay, and log lines too. A result asked for from
+        Its attempts count from 1 again; its former errors stay, and its log and stream too. A result asked for from
         now on is that of its new end; a reference that has told its result keeps that one.
 
         Returns:
@@ -221,9 +223,31 @@ class RunsClient:
         finally:
             self._session.post(watching.close)
 
+    def subscribe_to_stream(self, run_id: str, offset: int = 0) -> Iterator[StreamChunk]:
+        """Give what the run's tasks put into its stream, from `offset` on and as it comes, until the run has ended.
+
+        In order and without a gap but for chunks that were dropped, as a run keeps its last 1,000 and 1 MiB of
+        them: the next one's offset tells how many. Goes on by itself where the api was away. Whoever stops and
+        comes back goes on at the last chunk's offset + 1.
+
+        Raises:
+            UnknownRun: the engine has no such run.
+            ApiUnreachable: no connection within the connect timeout.
+
+        """
+        return self._stream(run_id, offset).entries("runs.subscribe_to_stream", "runs.aio_subscribe_to_stream")
+
+    def aio_subscribe_to_stream(self, run_id: str, offset: int = 0) -> AsyncIterator[StreamChunk]:
+        """Do as `subscribe_to_stream`."""
+        return self._stream(run_id, offset).aio_entries()
+
     def ref(self, run_id: str | KeyedRun) -> WorkflowRunRef[Any]:
         """Point at a run that was submitted elsewhere, or earlier. Asks nobody."""
         return WorkflowRunRef(self._session, self, run_id, from_json)
+
+    def _stream(self, run_id: str, offset: int) -> Tail[StreamChunk]:
+        request = run_service_pb2.SubscribeToStreamRequest(run_id=run_id, offset=offset)
+        return Tail(self._session, request, lambda api: api.runs.SubscribeToStream, _chunks)
 
     async def _get(self, api: Api, run_id: str) -> Run:
         request = run_service_pb2.GetRunRequest(run_id=run_id)
@@ -250,6 +274,12 @@ class RunsClient:
         if outcome == run_service_pb2.CANCEL_OUTCOME_UNKNOWN_RUN:
             raise UnknownRun(f"the engine has no run {run_id}: it was never accepted, or has expired")
         return outcome != run_service_pb2.CANCEL_OUTCOME_ALREADY_ENDED
+
+
+def _chunks(response: run_service_pb2.SubscribeToStreamResponse) -> list[StreamChunk]:
+    return [
+        StreamChunk.from_proto(number, chunk) for number, chunk in enumerate(response.chunks, response.first_offset)
+    ]
 
 
 Runs = list[Run]

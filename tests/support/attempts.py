@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 from typing import TYPE_CHECKING, Any
 
 from tests.support.scripted_dispatcher import assignment
@@ -15,7 +16,7 @@ from windlass.worker_labels import WorkerLabels
 if TYPE_CHECKING:
     from windlass import Windlass
     from windlass.v1 import dispatch_pb2, run_pb2
-    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
+    from windlass.worker.outcome import LoggedLine, Outcome, PutChunk, ToldProgress
 
 
 class Attempts:
@@ -37,6 +38,7 @@ class Attempts:
         self.batches: list[list[Outcome]] = []
         self.outcomes: dict[str, Outcome] = {}
         self.lines: list[LoggedLine] = []
+        self.chunks: queue.SimpleQueue[PutChunk] = queue.SimpleQueue()
         self.told: list[ToldProgress] = []
         self.cancelled: list[str] = []
         self.more_time: list[tuple[str, int]] = []
@@ -87,6 +89,10 @@ class Attempts:
     def log(self, entry: LoggedLine) -> None:
         """Take a line, from any thread."""
         self.lines.append(entry)
+
+    def chunk(self, entry: PutChunk) -> None:
+        """Take a chunk, from any thread."""
+        self.chunks.put_nowait(entry)
 
     def progress(self, entry: ToldProgress) -> None:
         """Take progress, from any thread."""

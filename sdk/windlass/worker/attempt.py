@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from windlass.context import Context
 from windlass.exceptions import SoftTimeoutExceeded
+from windlass.transport.io_thread import check_may_block
 from windlass.v1 import run_pb2
 from windlass.worker.failure import MESSAGE_BYTES, cut_end
-from windlass.worker.outcome import LoggedLine, ToldProgress
+from windlass.worker.outcome import LoggedLine, PutChunk, ToldProgress
+from windlass.worker.outgoing_stream import OutgoingStream
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from windlass.task import Task
@@ -33,6 +36,9 @@ class Reports(Protocol):
     def log(self, entry: LoggedLine) -> None:
         """Take a line."""
 
+    def chunk(self, entry: PutChunk) -> None:
+        """Take a chunk of an attempt's stream."""
+
     def progress(self, entry: ToldProgress) -> None:
         """Take how far an attempt is; of each only the newest counts."""
 
@@ -47,6 +53,10 @@ class Reports(Protocol):
 
     def cancel_run(self, lease_id: str, run_id: str) -> None:
         """Ask the engine to cancel the run, before the outcome of this lease is told."""
+
+
+# A task may begin to stream in two threads at once.
+_making: Final = threading.Lock()
 
 
 class Attempt:
@@ -68,6 +78,7 @@ class Attempt:
         "run_id",
         "soft_timeout_ms",
         "spec",
+        "stream",
         "task",
         "thread",
         "timed_out",
@@ -97,6 +108,7 @@ class Attempt:
         self.thread: PoolThread[Attempt] | None = None
         self.limits: TimeLimits | None = None  # while it has any
         self.interruptible: Interruptible | None = None  # what runs on the loop, where it has a soft timeout
+        self.stream: OutgoingStream | None = None  # once it has put something there
         self.timed_out = False
         self.has_slot = True
         self._give_way = give_way
@@ -116,6 +128,7 @@ class Attempt:
             task.workflow.default_priority,
             self.release_slot,
             reports.labels_changed,
+            self,
         )
 
     def log(self, level: str, message: str) -> None:
@@ -134,6 +147,26 @@ class Attempt:
     def progress(self, progress: run_pb2.Progress) -> None:
         """Tell how far it is. From any thread."""
         self._reports.progress(ToldProgress(self.lease_id, self.run_id, progress))
+
+    def put_chunk(self, chunk: run_pb2.StreamChunk) -> None:
+        """Put a chunk into its run's stream; waits while too much is under way. From any thread."""
+        check_may_block("ctx.put_stream", "ctx.aio_put_stream")
+        stream = self._outgoing()
+        while (room := stream.put(chunk)) is not None:
+            on_own_thread = self.thread is not None and self.thread.ident == threading.get_ident()
+            if on_own_thread:
+                self.waits_for(room.cancel)
+            try:
+                room.result()
+            finally:
+                if on_own_thread:
+                    self.waits_for(None)
+
+    async def aio_put_chunk(self, chunk: run_pb2.StreamChunk) -> None:
+        """Do as `put_chunk`, on any loop."""
+        stream = self._outgoing()
+        while (room := stream.put(chunk)) is not None:
+            await asyncio.wrap_future(room)
 
     def cancel_self(self) -> None:
         """Cancel the run that this is an attempt of. From any thread."""
@@ -172,6 +205,15 @@ class Attempt:
         """Stop a sync task, if a thread still executes it. Settle what became of it before."""
         if self.thread is not None and self.thread.interrupt(self) and (break_off := self._break_off) is not None:
             break_off()
+
+    def _outgoing(self) -> OutgoingStream:
+        with _making:
+            if self.stream is None:
+                self.stream = OutgoingStream(self._send_chunk)
+            return self.stream
+
+    def _send_chunk(self, chunk: run_pb2.StreamChunk) -> None:
+        self._reports.chunk(PutChunk(self.lease_id, self.run_id, chunk))
 
     def mark_cancelled(self, reason: str) -> None:
         """Turn ctx.is_cancelled true."""

@@ -56,4 +56,13 @@ class Reconnect:
     elsewhere: bool
 
 
-Effect: TypeAlias = Welcomed | Start | Cancel | Stop | Refused | Reconnect
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """So many bytes of what an attempt has streamed are settled; `refused`: the store is full, it takes no more."""
+
+    lease_id: str
+    size: int
+    refused: bool
+
+
+Effect: TypeAlias = Welcomed | Start | Cancel | Stop | Refused | Settled | Reconnect

@@ -6,15 +6,18 @@ Knows nothing of leases: what may be sent, and again, is decided by the session.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from windlass.v1 import dispatch_pb2, dispatch_service_pb2
+from windlass.v1 import dispatch_service_pb2
 from windlass.worker.outcome import Completion
+from windlass.worker.outgoing_stream import chunk_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from windlass.worker.outcome import LoggedLine, Outcome, RefreshedTimeout, ToldProgress
+    from windlass.worker.outcome import LoggedLine, Outcome, PutChunk, RefreshedTimeout, ToldProgress
+
+    _Entry = TypeVar("_Entry", LoggedLine, PutChunk)
 
 # A message may have 4 MiB; the largest single item (a 1 MiB output, a 64 KiB failure) fits on top.
 MESSAGE_BYTES: Final = 2 * 1024 * 1024
@@ -28,7 +31,7 @@ ENTRY_BYTES: Final = 96
 
 
 class Outbox:
-    """Accepts, outcomes, log lines and progress on their way to the dispatcher."""
+    """Accepts, outcomes, log lines, chunks of streams and progress on their way to the dispatcher."""
 
     def __init__(self, accept_delay: float) -> None:
         """Take accepts along `accept_delay` seconds after they were put in.
@@ -42,6 +45,7 @@ class Outbox:
         self._outcomes: list[Outcome] = []
         self._logs: deque[LoggedLine] = deque()
         self._log_bytes = 0
+        self._chunks: deque[PutChunk] = deque()
         self._progress: dict[str, ToldProgress] = {}
         self._progress_due = 0.0
         self._last_words: list[ToldProgress] = []
@@ -82,16 +86,21 @@ class Outbox:
             self._log_bytes -= len(self._logs.popleft().line.message) + ENTRY_BYTES
             self.dropped_log_lines += 1
 
+    def add_chunk(self, entry: PutChunk) -> None:
+        """Send a chunk of a stream. What an attempt may have under way bounds them."""
+        self._chunks.append(entry)
+
     def add_progress(self, entry: ToldProgress) -> None:
         """Tell how far an attempt is, in place of what it said before and has not been sent."""
         self._progress[entry.lease_id] = entry
 
     def forget_reports(self) -> None:
-        """Drop accepts and outcomes: the next Welcome decides what is to be sent again."""
+        """Drop accepts, outcomes and chunks: the next Welcome decides what is to be sent again."""
         self._accepts.clear()
         self._refreshed.clear()
         self._slotless.clear()
         self._outcomes.clear()
+        self._chunks.clear()
 
     def next_due(self) -> float | None:
         """When something is to be sent that nothing else will take along."""
@@ -105,6 +114,8 @@ class Outbox:
         requests: list[dispatch_service_pb2.ConnectRequest] = []
         if self._logs:
             self._take_logs(requests)
+        if self._chunks:
+            self._take_chunks(requests)
         if self._progress and now >= self._progress_due:
             self._progress_due = now + PROGRESS_EVERY
             self._last_words += self._progress.values()
@@ -187,19 +198,35 @@ class Outbox:
 
     def _take_logs(self, requests: list[dispatch_service_pb2.ConnectRequest]) -> None:
         logs, self._logs, self._log_bytes = self._logs, deque(), 0
-        request = dispatch_service_pb2.ConnectRequest()
-        requests.append(request)
-        by_lease: dict[str, dispatch_pb2.TaskLog] = {}
-        room = MESSAGE_BYTES
-        for lease_id, run_id, line in logs:
-            if room <= 0:
-                request = dispatch_service_pb2.ConnectRequest()
-                requests.append(request)
-                by_lease.clear()
-                room = MESSAGE_BYTES
-            task_log = by_lease.get(lease_id)
-            if task_log is None:
-                task_log = request.logs.logs.add(lease_id=lease_id, run_id=run_id)
-                by_lease[lease_id] = task_log
-            task_log.lines.append(line)
-            room -= line.ByteSize() + ENTRY_BYTES
+        for by_lease in _messages(logs, lambda entry: entry.line.ByteSize() + ENTRY_BYTES):
+            request = dispatch_service_pb2.ConnectRequest()
+            for lease_id, entries in by_lease.items():
+                lines = [entry.line for entry in entries]
+                request.logs.logs.add(lease_id=lease_id, run_id=entries[0].run_id, lines=lines)
+            requests.append(request)
+
+    def _take_chunks(self, requests: list[dispatch_service_pb2.ConnectRequest]) -> None:
+        chunks, self._chunks = self._chunks, deque()
+        for by_lease in _messages(chunks, lambda entry: chunk_bytes(entry.chunk)):
+            request = dispatch_service_pb2.ConnectRequest()
+            for lease_id, entries in by_lease.items():
+                request.chunks.chunks.add(
+                    lease_id=lease_id,
+                    run_id=entries[0].run_id,
+                    first=entries[0].number,
+                    chunks=[entry.chunk for entry in entries],
+                )
+            requests.append(request)
+
+
+def _messages(entries: Iterable[_Entry], size: Callable[[_Entry], int]) -> Iterator[dict[str, list[_Entry]]]:
+    """Give, in order, what goes into one message each: those of a lease together."""
+    by_lease: dict[str, list[_Entry]] = {}
+    room = MESSAGE_BYTES
+    for entry in entries:
+        if room <= 0:
+            yield by_lease
+            by_lease, room = {}, MESSAGE_BYTES
+        by_lease.setdefault(entry.lease_id, []).append(entry)
+        room -= size(entry)
+    yield by_lease

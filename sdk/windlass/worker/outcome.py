@@ -1,14 +1,16 @@
 """What became of an attempt, as it passes from whoever executed it to the stream.
 
-Owns the two shapes only. They become protobuf messages once, when they are sent.
+Owns the shapes, and those that are always the same. They become protobuf messages once, when they are sent.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from windlass.v1 import run_pb2
+
 if TYPE_CHECKING:
-    from windlass.v1 import dispatch_pb2, run_pb2
+    from windlass.v1 import dispatch_pb2
 
 
 class Completion(NamedTuple):
@@ -30,6 +32,17 @@ class FailedAttempt(NamedTuple):
 
 
 Outcome: TypeAlias = Completion | FailedAttempt
+
+
+def released(lease_id: str, run_id: str, reason: str) -> FailedAttempt:
+    """Hand an attempt back unfinished: uncharged, to be run again elsewhere."""
+    return FailedAttempt(lease_id, run_id, run_pb2.Failure(type="Released", message=reason), released=True)
+
+
+def cancelled(lease_id: str, run_id: str) -> FailedAttempt:
+    """Say that an attempt was never started."""
+    failure = run_pb2.Failure(type="RunCancelled", message="cancelled before it was started")
+    return FailedAttempt(lease_id, run_id, failure)
 
 
 class ToldProgress(NamedTuple):
@@ -58,3 +71,12 @@ class LoggedLine(NamedTuple):
     lease_id: str
     run_id: str
     line: run_pb2.LogLine
+
+
+class PutChunk(NamedTuple):
+    """A chunk that an attempt put into its run's stream. The session numbers those of an attempt, from 0."""
+
+    lease_id: str
+    run_id: str
+    chunk: run_pb2.StreamChunk
+    number: int = 0

@@ -107,6 +107,12 @@ class Runner:
         """Let attempts see these labels of their worker."""
         self._labels.note(changes)
 
+    def settled(self, lease_id: str, size: int, *, refused: bool) -> None:
+        """Make room for what an attempt streams; `refused`: none of it is taken any more."""
+        attempt = self._attempts.get(lease_id)
+        if attempt is not None and attempt.stream is not None:
+            attempt.stream.settled(size, refused=refused)
+
     def drain(self) -> None:
         """No more will come: what waits for further attempts begins without them."""
         self._hand_over(self._hurry)
@@ -310,6 +316,8 @@ class Runner:
         """Take the right to say what became of the attempt; the second to ask is told no."""
         if attempt.limits is not None:
             attempt.limits.cancel()
+        if attempt.stream is not None:
+            attempt.stream.close()
         if self._attempts.pop(attempt.lease_id, None) is None:
             return False
         if not attempt.has_slot:

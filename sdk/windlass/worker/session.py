@@ -16,17 +16,18 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from windlass.placement import MOST_LABELS_OF_A_WORKER
-from windlass.v1 import dispatch_pb2, dispatch_service_pb2, run_pb2
-from windlass.worker.effects import Cancel, Reconnect, Refused, Start, Stop, Welcomed
+from windlass.v1 import dispatch_pb2, dispatch_service_pb2
+from windlass.worker.effects import Cancel, Reconnect, Refused, Settled, Start, Stop, Welcomed
 from windlass.worker.outbox import Outbox
-from windlass.worker.outcome import FailedAttempt, RefreshedTimeout
+from windlass.worker.outcome import RefreshedTimeout, cancelled, released
+from windlass.worker.unsettled import Unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from windlass.v1 import workflow_pb2
     from windlass.worker.effects import Effect
-    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
+    from windlass.worker.outcome import LoggedLine, Outcome, PutChunk, ToldProgress
 
 # An attempt that ends within this many seconds is reported without having been accepted first.
 ACCEPT_DELAY: Final = 0.02
@@ -59,6 +60,7 @@ class WorkerSession:
         self._refreshed: dict[str, RefreshedTimeout] = {}  # of those that execute
         self._slotless: dict[str, str] = {}  # of those that execute, lease id → run id
         self._labels_told = True
+        self._streams = Unsettled()
         self._seen: set[str] = set()
         self._seen_order: deque[str] = deque()
         self._seen_limit = max(SEEN_LEASES, 10 * hello.slots)
@@ -218,6 +220,11 @@ class WorkerSession:
         if entry.lease_id in self._executing:
             self._outbox.add_progress(entry)
 
+    def chunk(self, entry: PutChunk) -> None:
+        """Take a chunk of an attempt's stream; of one that does not execute it is dropped."""
+        if entry.lease_id in self._executing:
+            self._outbox.add_chunk(self._streams.add(entry))
+
     def take_dropped_log_lines(self) -> int:
         """Return how many log lines were dropped since this was last asked."""
         dropped, self._outbox.dropped_log_lines = self._outbox.dropped_log_lines, 0
@@ -239,7 +246,7 @@ class WorkerSession:
             return []
         executing, self._executing = self._executing, {}
         for lease_id, run_id in executing.items():
-            self._keep(_released(lease_id, run_id, reason))
+            self._keep(released(lease_id, run_id, reason))
         return [Stop(list(executing), reason)]
 
     # --- Inside --------------------------------------------------------------------------------
@@ -290,6 +297,8 @@ class WorkerSession:
             self._outbox.add_refreshed(lease_id, refreshed)
         for lease_id, run_id in self._slotless.items():
             self._outbox.add_slot_release(lease_id, run_id)
+        for chunk in self._streams:
+            self._outbox.add_chunk(chunk)
         for outcome in self._finished.values():
             self._outbox.add_outcome(outcome)
         return effects
@@ -307,9 +316,9 @@ class WorkerSession:
             seen.add(lease_id)
             self._seen_order.append(lease_id)
             if self._draining:
-                self._keep(_released(lease_id, assignment.run_id, "the worker is draining"))
+                self._keep(released(lease_id, assignment.run_id, "the worker is draining"))
             elif assignment.cancel_requested:
-                self._keep(_cancelled(lease_id, assignment.run_id))
+                self._keep(cancelled(lease_id, assignment.run_id))
             else:
                 executing[lease_id] = assignment.run_id
                 lease_ids.append(lease_id)
@@ -322,15 +331,19 @@ class WorkerSession:
         return [Start(start)]
 
     def _on_acks(self, message: dispatch_pb2.Acks) -> list[Effect]:
-        refused: list[Effect] = []
+        effects: list[Effect] = []
         for ack in message.acks:
             outcome = self._finished.pop(ack.lease_id, None)
             if outcome is not None and ack.outcome in {
                 dispatch_pb2.REPORT_OUTCOME_LEASE_LOST,
                 dispatch_pb2.REPORT_OUTCOME_REJECTED,
             }:
-                refused.append(Refused(outcome.run_id, ack.outcome))
-        return refused
+                effects.append(Refused(outcome.run_id, ack.outcome))
+        effects += [Settled(each.lease_id, self._streams.settle(each), each.refused) for each in message.chunks]
+        if self._streams:
+            for ack in message.acks:
+                self._streams.forget(ack.lease_id)
+        return effects
 
     def _on_heartbeat_answer(self, answer: dispatch_pb2.HeartbeatAnswer) -> list[Effect]:
         if answer.sequence == self._sequence and self._unanswered_since is not None:
@@ -362,13 +375,5 @@ class WorkerSession:
                 self._refreshed.pop(lease_id, None)
                 self._slotless.pop(lease_id, None)
                 stop.append(lease_id)
+            self._streams.forget(lease_id)
         return [Stop(stop, "the lease was lost")] if stop else []
-
-
-def _released(lease_id: str, run_id: str, reason: str) -> FailedAttempt:
-    return FailedAttempt(lease_id, run_id, run_pb2.Failure(type="Released", message=reason), released=True)
-
-
-def _cancelled(lease_id: str, run_id: str) -> FailedAttempt:
-    failure = run_pb2.Failure(type="RunCancelled", message="cancelled before it was started")
-    return FailedAttempt(lease_id, run_id, failure)

@@ -25,5 +25,8 @@ class Staff(Protocol):
     def note_labels(self, changes: dict[str, str]) -> None:
         """Let all attempts see these labels of their worker, now and from now on."""
 
+    def settled(self, lease_id: str, size: int, *, refused: bool) -> None:
+        """So many bytes of what it streamed are settled; `refused`: no more of it is taken."""
+
     def drain(self) -> None:
         """No more will come: what waits for further attempts begins without them."""

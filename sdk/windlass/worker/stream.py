@@ -29,7 +29,7 @@ from windlass.transport.rpc_status import from_rpc_error
 from windlass.v1 import dispatch_pb2
 from windlass.worker.connection import Connection, ConnectionLost
 from windlass.worker.dispatchers import Dispatchers
-from windlass.worker.effects import Cancel, Reconnect, Refused, Start, Stop, Welcomed
+from windlass.worker.effects import Cancel, Reconnect, Refused, Settled, Start, Stop, Welcomed
 from windlass.worker.newest import Newest
 from windlass.worker.session import ProtocolError
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from windlass.config import ClientConfig
     from windlass.v1 import workflow_pb2
     from windlass.worker.effects import Effect
-    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
+    from windlass.worker.outcome import LoggedLine, Outcome, PutChunk, ToldProgress
     from windlass.worker.session import WorkerSession
     from windlass.worker.staff import Staff
 
@@ -96,6 +96,10 @@ class Stream:
     def log(self, entry: LoggedLine) -> None:
         """Take a line that an attempt logged."""
         self._io.post(self._on_log, entry)
+
+    def chunk(self, entry: PutChunk) -> None:
+        """Take a chunk of an attempt's stream."""
+        self._io.post(self._on_chunk, entry)
 
     def progress(self, entry: ToldProgress) -> None:
         """Take how far an attempt is."""
@@ -245,6 +249,10 @@ class Stream:
         if self._connection is not None:
             self._connection.wake()
 
+    def _on_chunk(self, entry: PutChunk) -> None:
+        self._session.chunk(entry)
+        self._after_change()
+
     def _on_progress(self) -> None:
         for entry in self._told.take():
             self._session.progress(entry)
@@ -302,6 +310,10 @@ class Stream:
                 case Refused(run_id, outcome):
                     name = dispatch_pb2.ReportOutcome.Name(outcome)
                     _log.warning("the outcome of run %s was not taken: %s", run_id, name)
+                case Settled(lease_id, size, refused):
+                    if refused:
+                        self._complain("the store is full: what tasks stream is being cut off")
+                    staff.settled(lease_id, size, refused=refused)
                 case Reconnect(reason, elsewhere):
                     self._leave(reason, elsewhere)
                 case Welcomed(max_payload_bytes):

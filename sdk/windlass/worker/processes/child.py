@@ -27,7 +27,7 @@ from windlass.worker.setup import Setup
 if TYPE_CHECKING:
     import socket
 
-    from windlass.worker.outcome import LoggedLine, Outcome, ToldProgress
+    from windlass.worker.outcome import LoggedLine, Outcome, PutChunk, ToldProgress
     from windlass.worker.processes.crew import Crew
     from windlass.worker.runner import Runner
 
@@ -98,6 +98,10 @@ class SupervisorLink:
         """Take a line that an attempt logged."""
         self._io.post(self._on_log, entry)
 
+    def chunk(self, entry: PutChunk) -> None:
+        """Take a chunk of an attempt's stream."""
+        self._io.post(self._on_chunk, entry)
+
     def progress(self, entry: ToldProgress) -> None:
         """Take how far an attempt is."""
         if self._newest.put(entry):
@@ -153,6 +157,9 @@ class SupervisorLink:
                 self.setup.result().labels.note(json.loads(body))
             case Kind.DRAIN:
                 self._required.drain()
+            case Kind.SETTLED:
+                lease_id, size, refused = json.loads(body)
+                self._required.settled(lease_id, size, refused=refused)
             case Kind.LEAVE:
                 self.told_to_leave.set_result(None)
             case (
@@ -184,6 +191,10 @@ class SupervisorLink:
 
     def _on_log(self, entry: LoggedLine) -> None:
         self._outbox.add_log(entry)
+        self._flush_soon()
+
+    def _on_chunk(self, entry: PutChunk) -> None:
+        self._outbox.add_chunk(entry)
         self._flush_soon()
 
     def _flush_soon(self) -> None:

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from windlass.v1 import dispatch_pb2, dispatch_service_pb2
-from windlass.worker.outcome import Completion, FailedAttempt, LoggedLine, ToldProgress
+from windlass.worker.outcome import Completion, FailedAttempt, LoggedLine, PutChunk, ToldProgress
 from windlass.worker.processes.frames import Kind
 from windlass.worker.processes.pipe import Pipe
 
@@ -111,6 +111,10 @@ class ChildProcess:
         self.slotless.difference_update(lease_ids)
         self._pipe.write(Kind.STOP, json.dumps([lease_ids, reason]).encode())
 
+    def settled(self, lease_id: str, size: int, *, refused: bool) -> None:
+        """Tell it what became of chunks of a stream."""
+        self._pipe.write(Kind.SETTLED, json.dumps([lease_id, size, refused]).encode())
+
     def limit(self, max_payload: int) -> None:
         """Tell it the largest output."""
         self._pipe.write(Kind.LIMIT, json.dumps(max_payload).encode())
@@ -192,6 +196,9 @@ class ChildProcess:
         for log in request.logs.logs:
             for line in log.lines:
                 self._reports.log(LoggedLine(log.lease_id, log.run_id, line))
+        for put in request.chunks.chunks:
+            for chunk in put.chunks:
+                self._reports.chunk(PutChunk(put.lease_id, put.run_id, chunk))
         for told in request.progresses.progresses:
             self._reports.progress(ToldProgress(told.lease_id, told.run_id, told.progress))
         if request.HasField("report"):

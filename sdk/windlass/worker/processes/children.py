@@ -11,8 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from windlass.exceptions import LifespanFailed
-from windlass.v1 import run_pb2
-from windlass.worker.outcome import FailedAttempt
+from windlass.worker.outcome import cancelled, released
 from windlass.worker.processes.births import Births
 from windlass.worker.processes.child_process import State
 from windlass.worker.processes.crash import crashed
@@ -157,12 +156,9 @@ class Children:
         for child in [*self._children, *self._solo.all]:
             if child.state is State.RETIRING and self._births.is_former(child) and child.holds:
                 _log.info("%d attempts in former code go back to their queue", len(child.holds))
-                failure = run_pb2.Failure(type="Released", message="its code has changed")
-                held = list(child.holds.values())
-                self._reports.finished(
-                    [FailedAttempt(each.lease_id, each.run_id, failure, released=True) for each in held]
-                )
-                self.stop([each.lease_id for each in held], failure.message)
+                held, why = list(child.holds.values()), "its code has changed"
+                self._reports.finished([released(each.lease_id, each.run_id, why) for each in held])
+                self.stop([each.lease_id for each in held], why)
 
     async def settle(self, seconds: float) -> None:
         """Have all leave: they get `seconds` for what was stopped, and then time for their lifespan."""
@@ -219,9 +215,8 @@ class Children:
         """Turn is_cancelled true; after `grace` seconds stop what still executes."""
         for child, leases in self._by_child(lease_ids).items():
             child.cancel(leases, reason, grace)
-        for waiting in self._sharing.take(lease_ids):
-            failure = run_pb2.Failure(type="RunCancelled", message="cancelled before it was started")
-            self._reports.finished([FailedAttempt(waiting.lease_id, waiting.run_id, failure)])
+        if waiting := self._sharing.take(lease_ids):
+            self._reports.finished([cancelled(each.lease_id, each.run_id) for each in waiting])
         self._solo.cancel(lease_ids, reason, grace)
         if self._embedded is not None:
             self._embedded.cancel(lease_ids, reason, grace)
@@ -243,6 +238,12 @@ class Children:
         self._setup.labels.note(changes)
         for child in [*self._children, *self._solo.all]:
             child.note_labels(changes)
+
+    def settled(self, lease_id: str, size: int, *, refused: bool) -> None:
+        """Pass it on to whoever executes the attempt."""
+        for each in (self._at.get(lease_id), self._solo, self._embedded):
+            if each is not None:
+                each.settled(lease_id, size, refused=refused)
 
     def drain(self) -> None:
         """No more will come: batches begin without."""

@@ -26,10 +26,11 @@ class Kind(enum.IntEnum):
     LIMIT = 5  # JSON: largest output in bytes
     DRAIN = 6  # nothing: no more attempts will come
     LEAVE = 7  # nothing: close the lifespan and end
+    SETTLED = 16  # JSON: [lease id, bytes of its stream that are settled, whether they were refused]
     # Child → supervisor
     READY = 8  # nothing: the lifespan is open
     UNFIT = 9  # UTF-8: why it can't work, for people
-    TOLD = 10  # dispatch_service_pb2.ConnectRequest: a report, logs, progress
+    TOLD = 10  # dispatch_service_pb2.ConnectRequest: a report, logs, progress, chunks
     REFRESHED = 11  # JSON: [lease id, run id, execution timeout in milliseconds]
     CANCEL_RUN = 12  # JSON: [lease id, run id]
     LOST = 13  # nothing: the lifespan has ended by itself

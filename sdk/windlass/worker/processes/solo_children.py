@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from windlass.v1 import run_pb2
 from windlass.worker.failure import timed_out
-from windlass.worker.outcome import FailedAttempt
+from windlass.worker.outcome import FailedAttempt, cancelled
 from windlass.worker.processes.child_process import State
 from windlass.worker.processes.crash import crashed
 from windlass.worker.processes.nursery_process import NurseryLost
@@ -78,8 +78,7 @@ class SoloChildren:
                 )
                 self._kill_after(child, grace, child.holds[lease_id], failure)
             elif (waiting := self._forget_waiting(lease_id)) is not None:
-                failure = run_pb2.Failure(type="RunCancelled", message="cancelled before it was started")
-                self._reports.finished([FailedAttempt(lease_id, waiting.run_id, failure)])
+                self._reports.finished([cancelled(lease_id, waiting.run_id)])
 
     def stop(self, lease_ids: Iterable[str]) -> None:
         """Kill what executes these; nothing is reported of them."""
@@ -88,6 +87,11 @@ class SoloChildren:
             if (child := self._at.pop(lease_id, None)) is not None:
                 child.holds.pop(lease_id, None)
                 self._kill(child)
+
+    def settled(self, lease_id: str, size: int, *, refused: bool) -> None:
+        """Pass it on, if the attempt is here."""
+        if (child := self._at.get(lease_id)) is not None:
+            child.settled(lease_id, size, refused=refused)
 
     def retire(self, child: ChildProcess) -> None:
         """Let it go as soon as it is free."""
