@@ -44,6 +44,10 @@ PROGRAM = """
             await asyncio.sleep(0.01)
         return os.getpid(), dict(ctx.worker_labels)
 
+    @app.task(executor="process")
+    def look_alone(ctx: Context) -> dict[str, str]:
+        return dict(ctx.worker_labels)
+
     @app.task
     async def relabel(ctx: Context, labels: dict[str, str]) -> None:
         ctx.upsert_worker_labels(labels)
@@ -88,7 +92,7 @@ def test_attempts_without_slots_go_on_beside_those_that_have_some(app: Windlass,
 
 
 def test_labels_changed_in_one_child_are_known_to_all_and_to_the_engine(app: Windlass, tmp_path: Path) -> None:
-    """What waits for them is given out at once, and attempts that had begun before see them too."""
+    """What waits for them is given out at once; attempts that had begun before see them too, and those elsewhere."""
     go = tmp_path / "go"
     look = {"path": str(go)}
     fast = DesiredWorkerLabel(value="fast", required=True)
@@ -98,7 +102,9 @@ def test_labels_changed_in_one_child_are_known_to_all_and_to_the_engine(app: Win
     (worker,) = app.workers.list()
     until(lambda: app.workers.get(worker.id).labels.get("disk") == "fast", "the engine knows")
     until(lambda: waits.status() is RunStatus.RUNNING, "what waited for the label executes")
+    alone = app.enqueue("look_alone", desired_worker_labels={"disk": fast})
     go.touch()
     seen = [each.result(timeout=60) for each in (before, waits)]
     assert len({pid for pid, _ in seen}) == 2
     assert all(labels.items() >= {"zone": "a", "disk": "fast"}.items() for _, labels in seen)
+    assert alone.result(timeout=60).items() >= {"zone": "a", "disk": "fast"}.items()
