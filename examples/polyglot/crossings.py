@@ -47,6 +47,11 @@ class Stage:
             log = self.folder / f"{language}.log"
             self.workers[language] = self.stack.enter_context(Worker(language, self.app, self.environment, log))
 
+    def hook_of(self, run_id: str) -> str:
+        """Give the run of the hook that follows a run."""
+        until(lambda: self.app.runs.get(run_id).hook_run_id is not None, "a hook follows the run")
+        return str(self.app.runs.get(run_id).hook_run_id)
+
     def gate(self) -> Gate:
         """Make a pair of files by which a task that holds says that it has begun, and is told to end."""
         self._gates += 1
@@ -147,6 +152,20 @@ def time_limits(stage: Stage) -> str:
     return "3 workers: soft timeout, more time, progress"
 
 
+def hooks(stage: Stage) -> str:
+    """A workflow's hook follows its run's end, in any language, and knows what came of it."""
+    for caller, callee in zip(LANGUAGES, (*LANGUAGES[1:], LANGUAGES[0]), strict=True):
+        client, name = stage.clients[caller], f"{callee}.order"
+        sold, failed = client.submit(name, {"item": "milk"}), client.submit(name, {"item": "bread"})
+        expect(client.wait(sold), {"work": "milk"}, f"{caller} calls {name}")
+        expect(client.wait(failed)["message"], "no bread left", f"{caller} calls {name}")
+        told: dict[str, dict[str, str]] = {sold: {"output": "milk"}, failed: {"error": "no bread left"}}
+        for run_id, what in told.items():
+            output = client.wait(stage.hook_of(run_id))
+            expect(output, {"language": callee, "follows": run_id, **what}, f"a hook of {name}")
+    return "3 pairs: on_success with the output, on_failure with the failure"
+
+
 def dispatcher_killed(stage: Stage) -> str:
     """Workers go on while there is no dispatcher, and what they held is finished once, by them."""
     gates = {language: stage.gate() for language in LANGUAGES}
@@ -210,6 +229,7 @@ CROSSINGS: Final[tuple[Callable[[Stage], str], ...]] = (
     lists,
     cancels,
     time_limits,
+    hooks,
     dispatcher_killed,
     workers_killed,
     drains,

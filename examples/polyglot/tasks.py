@@ -46,6 +46,31 @@ async def greet(input: Name, ctx: Context) -> dict[str, Any]:
     return {"language": "python", "greeting": f"Hello, {input.name}!", "length": len(input.name)}
 
 
+order = app.workflow(name="python.order", input_validator=Order)
+
+
+@order.task
+async def work(input: Order, ctx: Context) -> str:
+    """Do what the hooks follow."""
+    ctx.log(f"looking for {input.item}")
+    if input.item == "bread":
+        raise OutOfStock(f"no {input.item} left")
+    return input.item
+
+
+@order.on_failure_task
+async def mourn(ctx: Context) -> dict[str, Any]:
+    """Follow a run that has failed, as a run of its own."""
+    error = ctx.task_run_errors["work"].error
+    return {"language": "python", "follows": ctx.workflow_run_id, "error": error}
+
+
+@order.on_success_task
+async def cheer(ctx: Context) -> dict[str, Any]:
+    """Follow a run that has completed."""
+    return {"language": "python", "follows": ctx.workflow_run_id, "output": ctx.task_output(work)}
+
+
 @app.task(name="python.tidy", soft_timeout=0.5, execution_timeout=1)
 async def tidy(ctx: Context) -> dict[str, Any]:
     """Ask for more time, say how far it is, and tidy up once told that time is short."""

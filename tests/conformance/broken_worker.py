@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from tests.conformance.python_worker import serve
 from windlass.v1 import dispatch_pb2
@@ -243,6 +245,48 @@ def has_one_pool() -> None:
     Offer.all_slots = property(lambda self: self.slots)  # type: ignore[assignment, method-assign]
 
 
+def goes_by_the_task() -> None:
+    """Takes a task's name alone for enough."""
+
+    class ByTask(dict[Any, Any]):
+        @override
+        def get(self, route: Any, default: Any = None) -> Any:
+            return next((task for (_, name), task in self.items() if name == route[1]), default)
+
+    begin = Runner.__init__
+
+    def init(self: Runner, tasks: Any, *arguments: Any) -> None:
+        begin(self, ByTask(tasks), *arguments)
+
+    Runner.__init__ = init  # type: ignore[assignment, method-assign]
+
+
+def forgets_what_it_follows() -> None:
+    """Drops what a hook is told."""
+    take = WorkerSession._on_assignments
+
+    def on_assignments(self: WorkerSession, message: dispatch_pb2.Assignments) -> list[Effect]:
+        for assignment in message.assignments:
+            assignment.spec.ClearField("hook")
+        return take(self, message)
+
+    WorkerSession._on_assignments = on_assignments  # type: ignore[method-assign]
+
+
+def hides_its_hooks() -> None:
+    """Says of a workflow only what its task is."""
+    connect = WorkerSession.connect
+
+    def connect_without(self: WorkerSession) -> dispatch_service_pb2.ConnectRequest:
+        request = connect(self)
+        for workflow in request.hello.workflows:
+            workflow.ClearField("on_failure")
+            workflow.ClearField("on_success")
+        return request
+
+    WorkerSession.connect = connect_without  # type: ignore[method-assign]
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     each.__name__: each
     for each in (
@@ -270,6 +314,9 @@ FAULTS: dict[str, Callable[[], None]] = {
         isolates_nobody,
         hides_its_labels,
         has_one_pool,
+        goes_by_the_task,
+        forgets_what_it_follows,
+        hides_its_hooks,
     )
 }
 

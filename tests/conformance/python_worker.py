@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from datetime import timedelta
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -136,6 +137,36 @@ async def crash(input: Crash, ctx: Context) -> None:
     """End the process."""
     await asyncio.sleep(input.ms / 1000)
     os._exit(input.status)
+
+
+order = app.workflow(name="conformance.order", input_validator=Anything)
+refund = app.workflow(name="conformance.refund", input_validator=Anything)
+
+
+@order.task
+async def work(ctx: Context) -> dict[str, str]:
+    """Say whose task it is: two workflows have one of this name."""
+    return {"workflow": "conformance.order", "task": "work"}
+
+
+@order.on_failure_task
+async def failed(ctx: Context) -> dict[str, Any]:
+    """Say which run it follows, and how its tasks failed."""
+    failures = {name: error.error for name, error in ctx.task_run_errors.items()}
+    return {"workflow": "conformance.order", "task": "failed", "run": ctx.workflow_run_id, "failures": failures}
+
+
+@order.on_success_task
+async def succeeded(ctx: Context) -> dict[str, Any]:
+    """Say which run it follows, and what its task returned."""
+    output = ctx.task_output("work")
+    return {"workflow": "conformance.order", "task": "succeeded", "run": ctx.workflow_run_id, "output": output}
+
+
+@refund.task(name="work")
+async def work_of_refund(ctx: Context) -> dict[str, str]:
+    """See `work`."""
+    return {"workflow": "conformance.refund", "task": "work"}
 
 
 def serve() -> None:

@@ -46,6 +46,9 @@ _BROKEN = {
     "isolates_nobody": ["an-isolated-attempt-crashes-alone"],
     "hides_its_labels": ["hello-has-the-labels"],
     "has_one_pool": ["slots-of-all-pools-are-room"],
+    "goes_by_the_task": ["a-task-is-known-by-both-names", "tasks-of-one-name-are-told-apart"],
+    "forgets_what_it_follows": ["a-hook-knows-what-it-follows"],
+    "hides_its_hooks": ["hello-defines-hooks"],
 }
 _KEPT = "json-is-kept-exactly"
 # Long enough for a start on a busy machine: what a broken worker never does is waited for so long.

@@ -109,9 +109,23 @@ async def an_unknown_task_fails(rig: Rig) -> None:
     attempt = assignment("conformance.no-such-task")
     link.assign(attempt)
     failed = work.expect_failure(await link.outcome(attempt))
+    kind = failed.failure.type
+    assert kind == "UnknownTask", f"expected a failure of type UnknownTask, got {kind}"
     assert "conformance.no-such-task" in failed.failure.message, (
         f"expected a message that names the task, got {failed.failure.message!r}"
     )
+    await rig.execute_for(link, 1)
+
+
+@case
+async def a_task_is_known_by_both_names(rig: Rig) -> None:
+    """Workflow and task together say what to execute: a task of another workflow is an unknown one."""
+    link = await rig.connect()
+    attempt = assignment("conformance.echo", workflow="conformance.fail")
+    link.assign(attempt)
+    failed = work.expect_failure(await link.outcome(attempt))
+    kind = failed.failure.type
+    assert kind == "UnknownTask", f"expected a failure of type UnknownTask, got {kind}"
     await rig.execute_for(link, 1)
 
 

@@ -32,11 +32,11 @@ async def hello_says_who_the_worker_is(rig: Rig) -> None:
 async def hello_defines_every_task(rig: Rig) -> None:
     """Each task comes as a workflow of one task of the same name."""
     link = await rig.connect()
-    for workflow in link.hello.workflows:
-        tasks = [task.name for task in workflow.tasks]
-        assert tasks == [workflow.name], f"workflow {workflow.name}: expected one task of that name, got {tasks}"
-    names = {workflow.name for workflow in link.hello.workflows}
-    assert names >= work.TASKS, f"not defined: {', '.join(sorted(work.TASKS - names))}"
+    defined = {workflow.name: [task.name for task in workflow.tasks] for workflow in link.hello.workflows}
+    missing = work.TASKS - defined.keys()
+    assert not missing, f"not defined: {', '.join(sorted(missing))}"
+    for name in work.TASKS:
+        assert defined[name] == [name], f"workflow {name}: expected one task of that name, got {defined[name]}"
 
 
 @case

@@ -32,7 +32,25 @@ const worker = new Worker(configFromEnv(), "conformance-typescript", Number(proc
     }
     return {};
   })
-  .handle("conformance.limits", shape({ ms: "number", refresh_ms: "number", then_ms: "number" }), limits);
+  .handle("conformance.limits", shape({ ms: "number", refresh_ms: "number", then_ms: "number" }), limits)
+  .handleWorkflow(
+    {
+      name: "conformance.order",
+      tasks: [{ name: "work" }],
+      onFailure: { name: "failed" },
+      onSuccess: { name: "succeeded" },
+      outputByTask: true,
+    },
+    {
+      work: { parse: anything, task: () => ({ workflow: "conformance.order", task: "work" }) },
+      failed: { parse: anything, task: failed },
+      succeeded: { parse: anything, task: succeeded },
+    },
+  )
+  .handleWorkflow(
+    { name: "conformance.refund", tasks: [{ name: "work" }] },
+    { work: { parse: anything, task: () => ({ workflow: "conformance.refund", task: "work" }) } },
+  );
 for (const [name, value] of pairs("CONFORMANCE_LABELS")) worker.label(name, value);
 for (const [name, value] of pairs("CONFORMANCE_POOLS")) worker.addPool(name, Number(value));
 
@@ -46,6 +64,17 @@ async function limits(input: { ms: number; refresh_ms: number; then_ms: number }
     await sleep(input.then_ms, undefined, { signal: job.signal });
     return { told: true };
   }
+}
+
+function failed(_: unknown, { assignment }: Job) {
+  const { runId: run, failures = {} } = assignment.spec?.hook ?? {};
+  const messages = Object.entries(failures).map(([name, failure]) => [name, failure.message]);
+  return { workflow: "conformance.order", task: "failed", run, failures: Object.fromEntries(messages) };
+}
+
+function succeeded(_: unknown, { assignment }: Job) {
+  const { runId: run, outputJson } = assignment.spec?.hook ?? {};
+  return { workflow: "conformance.order", task: "succeeded", run, output: JSON.parse(outputJson?.toString() || "{}").work };
 }
 
 /** Reads name=value,name=value. */

@@ -25,6 +25,19 @@ async function hold({ begun, release }: { begun: string; release: string }, { as
   return { language: "typescript", attempt: assignment.attempt };
 }
 
+/** The task of a workflow; the next two are its hooks: runs of their own that follow a run's end. */
+const work = ({ item }: { item: string }) => (item === "bread" ? fail({ item }) : item);
+
+function mourn(_: unknown, { assignment }: Job) {
+  const { runId: follows, failures } = assignment.spec?.hook ?? {};
+  return { language: "typescript", follows, error: failures?.["work"]?.message };
+}
+
+function cheer(_: unknown, { assignment }: Job) {
+  const { runId: follows, outputJson } = assignment.spec?.hook ?? {};
+  return { language: "typescript", follows, output: JSON.parse(outputJson?.toString() || "{}").work };
+}
+
 /** Asks for more time, says how far it is, and tidies up once told that time is short. */
 async function tidy(_: unknown, { refresh, progress, softSignal, signal }: Job) {
   refresh(1_200);
@@ -44,6 +57,20 @@ const worker = new Worker(configFromEnv(), "typescript-worker", SLOTS)
   .handle("typescript.hold", gates, hold)
   .handle("typescript.fail", shape({ item: "string" }), fail, { retry: { maxAttempts: 2 } })
   .handle("typescript.tidy", anything, tidy, { softTimeoutMs: 500n, executionTimeoutMs: 1_000n })
+  .handleWorkflow(
+    {
+      name: "typescript.order",
+      tasks: [{ name: "work" }],
+      onFailure: { name: "mourn" },
+      onSuccess: { name: "cheer" },
+      outputByTask: true,
+    },
+    {
+      work: { parse: shape({ item: "string" }), task: work },
+      mourn: { parse: anything, task: mourn },
+      cheer: { parse: anything, task: cheer },
+    },
+  )
   // Served by the workers of all languages: whichever has a slot gets it.
   .handle("any.hold", gates, hold);
 

@@ -8,7 +8,7 @@ import { unary } from "./client.js";
 import { callMetadata, channelOptions, type Config } from "./config.js";
 import { type Assignment, Hello, type TaskLog, TaskProgress, type Welcome } from "./gen/windlass/v1/dispatch.js";
 import { WorkerServiceClient } from "./gen/windlass/v1/worker_service.js";
-import { type DeepPartial, TaskDefinition, WorkflowDefinition } from "./gen/windlass/v1/workflow.js";
+import { type DeepPartial, type TaskDefinition, WorkflowDefinition } from "./gen/windlass/v1/workflow.js";
 import { PATIENCE_MS, Session } from "./session.js";
 
 const FIRST_DELAY_MS = 100; // between two connections: random, doubled up to the longest
@@ -67,14 +67,14 @@ export class Worker {
 
   /** Serves a task: a workflow of that one task, with a policy of retries or whatever else a definition has. */
   handle<Input>(name: string, parse: Parse<Input>, task: Task<Input>, definition: DeepPartial<TaskDefinition> = {}): this {
-    const tasks = [TaskDefinition.fromPartial({ ...definition, name })];
-    return this.handleWorkflow(WorkflowDefinition.fromPartial({ name, tasks }), { [name]: { parse, task } });
+    return this.handleWorkflow({ name, tasks: [{ ...definition, name }] }, { [name]: { parse, task } });
   }
 
   /** Serves a workflow: the handlers, by name, are of its task and its hooks; `spec.hook` says what those follow. */
-  handleWorkflow(definition: WorkflowDefinition, handlers: Record<string, Handler>): this {
-    for (const [task, handler] of Object.entries(handlers)) this.#handlers.set(keyOf(definition.name, task), handler);
-    this.#hello.workflows.push(definition);
+  handleWorkflow(definition: DeepPartial<WorkflowDefinition>, handlers: Record<string, Handler>): this {
+    const workflow = WorkflowDefinition.fromPartial(definition);
+    for (const [task, handler] of Object.entries(handlers)) this.#handlers.set(keyOf(workflow.name, task), handler);
+    this.#hello.workflows.push(workflow);
     return this;
   }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/windlass"
+	windlassv1 "example.com/windlass/gen/windlass/v1"
 )
 
 type duration struct{ Ms int64 }
@@ -42,6 +43,16 @@ func serve() error {
 	worker.Handle("conformance.log", logLines, nil)
 	worker.Handle("conformance.progress", progress, nil)
 	worker.Handle("conformance.limits", limits, nil)
+	worker.HandleWorkflow(&windlassv1.WorkflowDefinition{
+		Name:         "conformance.order",
+		Tasks:        []*windlassv1.TaskDefinition{{Name: "work"}},
+		OnFailure:    &windlassv1.TaskDefinition{Name: "failed"},
+		OnSuccess:    &windlassv1.TaskDefinition{Name: "succeeded"},
+		OutputByTask: true,
+	}, map[string]windlass.Task{"work": workOf("conformance.order"), "failed": failed, "succeeded": succeeded})
+	worker.HandleWorkflow(&windlassv1.WorkflowDefinition{
+		Name: "conformance.refund", Tasks: []*windlassv1.TaskDefinition{{Name: "work"}},
+	}, map[string]windlass.Task{"work": workOf("conformance.refund")})
 	for name, value := range pairs("CONFORMANCE_LABELS") {
 		worker.Label(name, value)
 	}
@@ -171,4 +182,33 @@ func limits(ctx context.Context, job *windlass.Job) (any, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// workOf makes a task that says whose it is: two workflows have one of this name.
+func workOf(workflow string) windlass.Task {
+	return func(context.Context, *windlass.Job) (any, error) {
+		return map[string]string{"workflow": workflow, "task": "work"}, nil
+	}
+}
+
+func succeeded(_ context.Context, job *windlass.Job) (any, error) {
+	hook := job.GetSpec().GetHook()
+	var outputs map[string]any
+	if err := json.Unmarshal(hook.GetOutputJson(), &outputs); err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"workflow": "conformance.order", "task": "succeeded", "run": hook.GetRunId(), "output": outputs["work"],
+	}, nil
+}
+
+func failed(_ context.Context, job *windlass.Job) (any, error) {
+	hook := job.GetSpec().GetHook()
+	messages := map[string]string{}
+	for name, failure := range hook.GetFailures() {
+		messages[name] = failure.GetMessage()
+	}
+	return map[string]any{
+		"workflow": "conformance.order", "task": "failed", "run": hook.GetRunId(), "failures": messages,
+	}, nil
 }

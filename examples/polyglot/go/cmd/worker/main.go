@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -34,6 +35,13 @@ func serve() error {
 		Name:  "go.tidy",
 		Tasks: []*windlassv1.TaskDefinition{{Name: "go.tidy", SoftTimeoutMs: 500, ExecutionTimeoutMs: 1_000}},
 	}, map[string]windlass.Task{"go.tidy": tidy})
+	worker.HandleWorkflow(&windlassv1.WorkflowDefinition{
+		Name:         "go.order",
+		Tasks:        []*windlassv1.TaskDefinition{{Name: "work"}},
+		OnFailure:    &windlassv1.TaskDefinition{Name: "mourn"},
+		OnSuccess:    &windlassv1.TaskDefinition{Name: "cheer"},
+		OutputByTask: true,
+	}, map[string]windlass.Task{"work": work, "mourn": mourn, "cheer": cheer})
 	// Served by the workers of all languages: whichever has a slot gets it.
 	worker.Handle("any.hold", hold, nil)
 
@@ -68,6 +76,32 @@ func hold(ctx context.Context, job *windlass.Job) (any, error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// work is the task of a workflow, and the next two are its hooks: runs of their own that follow a run's end.
+func work(ctx context.Context, job *windlass.Job) (any, error) {
+	var input struct{ Item string }
+	if err := job.Bind(&input); err != nil {
+		return nil, err
+	}
+	if input.Item == "bread" {
+		return fail(ctx, job)
+	}
+	return input.Item, nil
+}
+
+func mourn(_ context.Context, job *windlass.Job) (any, error) {
+	hook := job.GetSpec().GetHook()
+	return map[string]any{"language": "go", "follows": hook.GetRunId(), "error": hook.GetFailures()["work"].GetMessage()}, nil
+}
+
+func cheer(_ context.Context, job *windlass.Job) (any, error) {
+	hook := job.GetSpec().GetHook()
+	var outputs struct{ Work string }
+	if err := json.Unmarshal(hook.GetOutputJson(), &outputs); err != nil {
+		return nil, err
+	}
+	return map[string]any{"language": "go", "follows": hook.GetRunId(), "output": outputs.Work}, nil
 }
 
 // tidy asks for more time, says how far it is, and tidies up once told that time is short.
