@@ -7,10 +7,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.exceptions import ResponseError
 
 from tests.support.world import NAMESPACE
 from windlass_core.store.keys import FAMILIES, to_lua
-from windlass_core.store.scripts import script_names, script_text
+from windlass_core.store.scripts import pack, script_names, script_text
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -62,6 +63,16 @@ async def test_a_script_that_the_store_has_forgotten_is_loaded_again(shard: Shar
     await shard.processes.beat("api", "a1", "127.0.0.1:1", 1_000)
     await shard.redis.script_flush()
     await shard.processes.beat("api", "a1", "127.0.0.1:1", 1_000)
+
+
+async def test_a_fault_in_a_script_is_told_with_its_line(shard: Shard) -> None:
+    """As it stands in the text that the store has, whatever stands round it."""
+    text = script_text("run_complete")
+    with pytest.raises(ResponseError, match="user_script") as fault:
+        await shard.redis.eval(text, 1, shard.keys.prefix, pack((1, [])))
+    line = re.search(r"user_script:(\d+)", str(fault.value))
+    assert line is not None
+    assert "in ipairs(attempts) do" in text.splitlines()[int(line[1]) - 1]
 
 
 async def test_nothing_is_left_of_runs_and_workers_that_are_gone(world: World) -> None:

@@ -7,13 +7,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from windlass_core.store.linking import with_keys
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     #: Script → what to replace in it: text, replacement.
     Fence: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
 
-FENCES: Final[dict[str, Fence]] = {
+_FENCES: Final[dict[str, Fence]] = {
     "a completion needs the exact lease": {"run_complete": [("if f[2] ~= lease then", "if false then")]},
     "an expired session's work is queued again": {"sessions_reap": [("  requeue_uncharged(run, r)\n", "")]},
     "a Hello brings back what is leased and not held": {
@@ -63,6 +65,15 @@ FENCES: Final[dict[str, Fence]] = {
     "a lost run keeps its permits": {
         "sessions_reap": [("gather_permits(run, gates, true)", "gather_permits(run, gates, false)")]
     },
+}
+
+#: As they stand in the scripts, with keys put in.
+FENCES: Final[dict[str, Fence]] = {
+    name: {
+        script: [(with_keys(sound), with_keys(broken)) for sound, broken in changes]
+        for script, changes in fence.items()
+    }
+    for name, fence in _FENCES.items()
 }
 
 

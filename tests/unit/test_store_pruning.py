@@ -12,10 +12,8 @@ from windlass_core.store.scripts import script_names, script_text
 
 _TEXT = """#!lua
 -- Purpose: an example, which never_called mentions
-local K = {}
-function K.run(run) return 'r:' .. run end
-function K.gone(run) return 'x:' .. run end
-local function deep(run) return K.run(run) end
+local function deep(run) return run end
+local function gone(run) return run end
 -- It calls never_called in its comment only.
 local function used(run)
   local function inner() return deep(run) end
@@ -23,19 +21,19 @@ local function used(run)
 end
 local function never_called(run)
   if run then
-    return never_called(K.gone(run))
+    return never_called(gone(run))
   end
 end
 local by_kind = {}
 function by_kind.a(run) return used(run) end
-return by_kind[ARGV[1]]('x')
+return by_kind[ARGV[1]](K.gone('x'))
 """
 
 
 def test_what_nothing_reaches_is_left_out() -> None:
-    """Also what only itself or a comment names; what is reached by way of others stays."""
+    """Also what only itself, a comment or a key names; what is reached by way of others stays."""
     left = without_unused(_TEXT)
-    assert re.findall(r"function ([\w.]+)", left) == ["K.run", "deep", "used", "inner", "by_kind.a"]
+    assert re.findall(r"function ([\w.]+)", left) == ["deep", "used", "inner", "by_kind.a"]
     assert without_unused(left) == left
 
 

@@ -5,11 +5,10 @@ Knows Lua as far as it is written here: a function of the outermost level begins
 
 import re
 
-_FUNCTION = re.compile(
-    r"^(?:local function (\w+)|function (K\.\w+))\((?:[^\n]* end|.*?\nend)$", re.MULTILINE | re.DOTALL
-)
+_FUNCTION = re.compile(r"^local function (\w+)\((?:[^\n]* end|.*?\nend)$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"^ *--[^\n]*", re.MULTILINE)
-_NAME = re.compile(r"\bK\.\w+|\b\w+\b")
+# What stands behind a dot is a field, or a key.
+_NAME = re.compile(r"(?<![\w.])\w+")
 
 
 def without_unused(text: str) -> str:
@@ -17,17 +16,13 @@ def without_unused(text: str) -> str:
     found = list(_FUNCTION.finditer(text))
     uses: dict[str, set[str]] = {}
     for function in found:
-        uses.setdefault(_name(function), set()).update(_names_in(function[0]))
+        uses.setdefault(function[1], set()).update(_names_in(function[0]))
     reached = _names_in(_FUNCTION.sub("", text))
     new = reached & uses.keys()
     while new:
         reached |= new
         new = set().union(*(uses[name] for name in new)) & uses.keys() - reached
-    return _FUNCTION.sub(lambda function: function[0] if _name(function) in reached else "", text)
-
-
-def _name(function: re.Match[str]) -> str:
-    return function[1] or function[2]
+    return _FUNCTION.sub(lambda function: function[0] if function[1] in reached else "", text)
 
 
 def _names_in(code: str) -> set[str]:

@@ -1,6 +1,5 @@
 """Owns the Lua files: puts their includes in, and calls them with msgpack in and out."""
 
-import re
 from functools import cache
 from importlib.resources import files
 from time import perf_counter
@@ -11,10 +10,10 @@ from redis.exceptions import NoScriptError
 
 from windlass_core.store.connection import COMMAND_TIMEOUT_S
 from windlass_core.store.failures import store_errors
+from windlass_core.store.linking import linked, with_keys
 from windlass_core.store.links import Links
 from windlass_core.store.pruning import without_unused
 
-_INCLUDE = re.compile(r"^--!include (\w+)$", re.MULTILINE)
 _LUA = files("windlass_core.store") / "lua"
 
 
@@ -27,8 +26,11 @@ def script_names() -> list[str]:
 @cache
 def script_text(name: str) -> str:
     """A script with what it uses of its includes, as the store gets it."""
-    script = (_LUA / f"{name}.lua").read_text()
-    return without_unused(_INCLUDE.sub(lambda include: (_LUA / f"{include[1]}.lua").read_text(), script))
+    return with_keys(without_unused(linked(_read(name), _read)))
+
+
+def _read(name: str) -> str:
+    return (_LUA / f"{name}.lua").read_text()
 
 
 def pack(value: object) -> bytes:

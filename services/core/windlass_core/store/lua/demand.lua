@@ -37,22 +37,23 @@ local function demand_of(flow)
   return known
 end
 
--- By number, as LabelComparator has them.
-local COMPARES = {
-  function(a, b) return a == b end,
-  function(a, b) return a ~= b end,
-  function(a, b) return a > b end,
-  function(a, b) return a >= b end,
-  function(a, b) return a < b end,
-  function(a, b) return a <= b end,
-}
 local NOT_EQUAL = 2
+
+-- Comparators by number, as LabelComparator has them.
+local function compares(comparator, a, b)
+  if comparator == 1 then return a == b end
+  if comparator == NOT_EQUAL then return a ~= b end
+  if comparator == 3 then return a > b end
+  if comparator == 4 then return a >= b end
+  if comparator == 5 then return a < b end
+  return a <= b
+end
 
 -- Whether a desired label holds for a worker's labels, { name → { text, number or false } }.
 local function holds(desired, labels)
   local name, comparator, text, number = unpack(desired)
   local has = labels[name]
   if not has then return comparator == NOT_EQUAL end
-  if number and has[2] then return COMPARES[comparator](has[2], number) end
-  return COMPARES[comparator](has[1], text)
+  if number and has[2] then return compares(comparator, has[2], number) end
+  return compares(comparator, has[1], text)
 end

@@ -7,6 +7,8 @@
 -- Cost:    O(tokens + live processes)
 --!include keys
 --!include time
+local function living(service) return call('ZRANGE', K.presence(service), now, '+inf', 'BYSCORE') end
+
 local namespace, kept, tokens = unpack(cmsgpack.unpack(ARGV[1]))
 local outcomes, revoked = {}, {}
 for place, token in ipairs(tokens) do
@@ -24,10 +26,7 @@ for place, token in ipairs(tokens) do
 end
 if #revoked > 0 then
   local note = cmsgpack.pack({ 'revoked', revoked })
-  for service, box in pairs({ api = K.outbox, dispatcher = K.inbox }) do
-    for _, inc in ipairs(call('ZRANGE', K.presence(service), now, '+inf', 'BYSCORE')) do
-      call('RPUSH', box(inc), note)
-    end
-  end
+  for _, inc in ipairs(living('api')) do call('RPUSH', K.outbox(inc), note) end
+  for _, inc in ipairs(living('dispatcher')) do call('RPUSH', K.inbox(inc), note) end
 end
 return cmsgpack.pack(outcomes)
