@@ -108,11 +108,11 @@ class Stream:
 
     def refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
         """Tell the engine of an attempt that may execute this long from now on."""
-        self._io.post(self._on_refreshed, lease_id, run_id, timeout_ms)
+        self._io.post(self._tell, self._session.refreshed, lease_id, run_id, timeout_ms)
 
     def slot_released(self, lease_id: str, run_id: str) -> None:
         """Tell the engine of an attempt that takes no slots any more."""
-        self._io.post(self._on_slot_released, lease_id, run_id)
+        self._io.post(self._tell, self._session.slot_released, lease_id, run_id)
 
     def labels_changed(self, changes: dict[str, str]) -> None:
         """Tell the engine, and all that executes, of labels that the worker has from now on."""
@@ -258,12 +258,8 @@ class Stream:
             self._session.progress(entry)
         self._arm()
 
-    def _on_refreshed(self, lease_id: str, run_id: str, timeout_ms: int) -> None:
-        self._session.refreshed(lease_id, run_id, timeout_ms)
-        self._after_change()
-
-    def _on_slot_released(self, lease_id: str, run_id: str) -> None:
-        self._session.slot_released(lease_id, run_id)
+    def _tell(self, say: Callable[..., None], *words: str | int) -> None:
+        say(*words)
         self._after_change()
 
     def _on_labels_changed(self, changes: dict[str, str]) -> None:
