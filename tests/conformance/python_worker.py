@@ -47,7 +47,7 @@ class Lines(BaseModel):
 
 
 class Steps(BaseModel):
-    """How many steps, and how many milliseconds for each."""
+    """How many steps, and how many milliseconds apart."""
 
     steps: int
     every_ms: int
@@ -114,8 +114,9 @@ async def log(input: Lines, ctx: Context) -> dict[str, str]:
 async def progress(input: Steps, ctx: Context) -> dict[str, str]:
     """Tell of each step."""
     for step in range(1, input.steps + 1):
+        if step > 1:
+            await asyncio.sleep(input.every_ms / 1000)
         ctx.progress(step, input.steps, f"step {step}")
-        await asyncio.sleep(input.every_ms / 1000)
     return {}
 
 

@@ -60,7 +60,7 @@ def log(lines: int, **fields: Any) -> dispatch_pb2.Assignment:
 
 
 def progress(steps: int, every_ms: int) -> dispatch_pb2.Assignment:
-    """Tell of so many steps, one after the other."""
+    """Tell of so many steps, so far apart."""
     return assignment("conformance.progress", json.dumps({"steps": steps, "every_ms": every_ms}).encode())
 
 

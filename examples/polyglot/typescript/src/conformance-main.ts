@@ -27,8 +27,8 @@ const worker = new Worker(configFromEnv(), "conformance-typescript", Number(proc
   })
   .handle("conformance.progress", shape({ steps: "number", every_ms: "number" }), async (input, { progress, signal }) => {
     for (let n = 1; n <= input.steps; n++) {
+      if (n > 1) await sleep(input.every_ms, undefined, { signal });
       progress(n, input.steps, `step ${n}`);
-      await sleep(input.every_ms, undefined, { signal });
     }
     return {};
   })

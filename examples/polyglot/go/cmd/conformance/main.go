@@ -148,12 +148,14 @@ func progress(ctx context.Context, job *windlass.Job) (any, error) {
 		return nil, err
 	}
 	for n := range input.Steps {
-		job.Progress(float64(n+1), float64(input.Steps), fmt.Sprintf("step %d", n+1))
-		select {
-		case <-time.After(time.Duration(input.EveryMs) * time.Millisecond):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if n > 0 {
+			select {
+			case <-time.After(time.Duration(input.EveryMs) * time.Millisecond):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 		}
+		job.Progress(float64(n+1), float64(input.Steps), fmt.Sprintf("step %d", n+1))
 	}
 	return struct{}{}, nil
 }
