@@ -47,6 +47,7 @@ class PlainInput:
         self._extra = next((each.name for each in parameters if each.kind is Parameter.VAR_KEYWORD), None)
         self._defaults: dict[str, Any] = {}
         self._other_fields = other_fields
+        self._takes_nothing = other_fields == "ignore" and not parameters
         types: dict[str, Any] = {}
         for name, (parameter, annotation) in fields.items():
             codec = make_codec(annotation, self._label, f"`{name}`")
@@ -89,6 +90,8 @@ class PlainInput:
             InvalidInput: a value is missing, too many, or does not fit its annotation.
 
         """
+        if self._takes_nothing:  # of an input of whatever kind
+            return [], {}
         if text[:1] == b"[":
             return self._decode_array(text)
         fields = self._codec.read(text)

@@ -101,6 +101,16 @@ PROGRAM = """
     def alone_ending() -> None:
         os._exit(9)
 
+    orders = app.workflow(name="orders")
+
+    @orders.task
+    def order() -> None:
+        raise OSError
+
+    @orders.on_failure_task(executor="process")
+    def mourn(ctx: Context) -> list[object]:
+        return [os.getpid(), ctx.workflow_run_id]
+
     @app.batch_task(batch_max_size=4, batch_max_interval=20)
     async def gather(inputs: list[int]) -> list[list[int]]:
         return [[os.getpid(), len(inputs)] for _ in inputs]

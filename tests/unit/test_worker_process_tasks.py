@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.program_with_children import Start, alone, assigned, call, done, failed, is_alive
+from tests.support.scripted_dispatcher import assignment
 from tests.support.until import until
-from windlass.v1 import dispatch_pb2
+from windlass.v1 import dispatch_pb2, run_pb2
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +68,17 @@ def test_process_tasks_use_a_child_again(
     assert set(done(dispatcher, *both)) == children
     assert len(children) == 2
     assert done(dispatcher, *assigned(dispatcher, call("whoami"))) != [first]
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_hook_may_have_a_process_of_its_own(start: Start, dispatcher: FakeDispatcher, connected: bool) -> None:
+    """Where children are forked, and where they import the app by name: a workflow's tasks are found by both names."""
+    start.begin(connected=connected, worker={"processes": 1})
+    dispatcher.wait_until(lambda: len(dispatcher.hellos) == 1)
+    hook = run_pb2.Hook(run_id="followed", task_name="mourn")
+    work = assignment("mourn", workflow="orders", hook=hook)
+    shared, (process, followed) = done(dispatcher, *assigned(dispatcher, call("whoami"), work))
+    assert (process != shared, followed) == (True, "followed")
+    ordinary = assignment("order", workflow="orders")
+    dispatcher.assign(ordinary)
+    assert failed(dispatcher, ordinary).failure.type == "OSError"

@@ -22,7 +22,7 @@ def list_runs(wanted: FilterOptions, *, as_json: bool) -> None:
         print_json([as_object(run) for run in found])
         return
     columns = ("id", "workflow", "status", "phase", "attempt", "submitted", "took")
-    rows = ((r.id, r.workflow_name, r.status, r.phase, str(r.attempt), ago(r.created_at), _took(r)) for r in found)
+    rows = ((r.id, _executed(r), r.status, r.phase, str(r.attempt), ago(r.created_at), _took(r)) for r in found)
     print_table(columns, rows, nothing="no runs")
 
 
@@ -33,7 +33,7 @@ def show_run(run_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(as_object(run))
         return
-    print(f"{run.id}  {run.workflow_name}  {run.status} ({run.phase})")
+    print(f"{run.id}  {_executed(run)}  {run.status} ({run.phase})")
     print_pairs(
         {
             "priority": run.priority.name,
@@ -43,7 +43,7 @@ def show_run(run_id: str, *, as_json: bool) -> None:
             "key": printable(run.idempotency_key or ""),
             "waits for": printable(run.waits_for),
             "worker": run.worker_id,
-            "hook": f"{run.hook_name}, after run {run.followed_run_id}" if run.hook_name else "",
+            "follows": f"run {run.followed_run_id}" if run.followed_run_id else "",
             "followed by": f"run {run.hook_run_id}" if run.hook_run_id else "",
             "submitted": f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at)}",
             "took": _took(run),
@@ -72,6 +72,10 @@ def _failed_where(error: TaskRunError) -> str:
         return ""
     took = length(error.failed_at - error.started_at)
     return f" ({error.failed_at:%Y-%m-%d %H:%M:%S} UTC, after {took}, worker {error.worker_id})"
+
+
+def _executed(run: Run) -> str:
+    return f"{run.workflow_name}, hook {run.hook_name}" if run.hook_name else run.workflow_name
 
 
 def _took(run: Run) -> str:
