@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
-
-from pydantic_core import from_json, to_json
+from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 from windlass.duration import to_kept_milliseconds
-from windlass.exceptions import InvalidInput, NotFound
+from windlass.exceptions import InvalidInput
+from windlass.other_task import name_of, output_of
 from windlass.priority import Priority
 from windlass.progress import progress_message
 from windlass.stream_chunk import chunk_message
@@ -20,26 +19,13 @@ if TYPE_CHECKING:
 
     from windlass.duration import Duration
     from windlass.exceptions import TaskRunError
+    from windlass.other_task import OtherTask, OutT_co
     from windlass.placement import LabelValue
     from windlass.v1 import dispatch_pb2, run_pb2
     from windlass.worker_labels import WorkerLabels
 
 #: The context of the task that executes here, so that runs submitted inside it know their parent.
 current: Final[ContextVar[Context | None]] = ContextVar("windlass_context", default=None)
-
-
-OutT_co = TypeVar("OutT_co", covariant=True)
-
-
-class OtherTask(Protocol[OutT_co]):
-    """A task that another one asks about."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    def decode_output(self, output_json: bytes) -> OutT_co:
-        """Read its output."""
 
 
 class TakesChunks(Protocol):
@@ -210,18 +196,7 @@ class Context:
             SerializationError: it does not fit the annotation.
 
         """
-        name = task_name(task)
-        text = self._assignment.spec.hook.output_json
-        outputs = from_json(text) if text else {}
-        if name not in outputs:
-            known = f"there is that of {', '.join(outputs)}" if outputs else self._why_no_output()
-            raise NotFound(f"no output of task {name!r} for {self.workflow_name}'s {self.task_name!r}: {known}")
-        return outputs[name] if isinstance(task, str) else task.decode_output(to_json(outputs[name]))
-
-    def _why_no_output(self) -> str:
-        if not self._assignment.spec.HasField("hook"):
-            return "it follows no run; in a test, mock_run(parent_outputs=...) says what there is"
-        return "the run that this hook follows has failed: see task_run_errors"
+        return output_of(task, self._assignment)
 
     @property
     def task_run_errors(self) -> dict[str, TaskRunError]:
@@ -242,7 +217,7 @@ class Context:
 
     def get_task_run_error(self, task: OtherTask[Any] | str) -> TaskRunError | None:
         """Give the last failure of `task` (a task or its name) in this run, if it failed."""
-        return self.task_run_errors.get(task_name(task))
+        return self.task_run_errors.get(name_of(task))
 
     @property
     def lifespan(self) -> Any:
@@ -375,8 +350,3 @@ class Context:
 
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-def task_name(task: OtherTask[Any] | str) -> str:
-    """Give the name of a task, or the name that was given in its place."""
-    return task if isinstance(task, str) else task.name

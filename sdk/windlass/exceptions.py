@@ -1,8 +1,8 @@
 """Owns every error that the SDK raises. Raises nothing itself; `transport/error_detail.py` reads them off the wire.
 
 WindlassError
-├── InvalidTask (TypeError)          the function cannot be a task as it stands
-│   └── DuplicateTask                another function has this task's name
+├── InvalidTask (TypeError)          the function cannot be a task as it stands, nor the workflow be run
+│   └── DuplicateTask                another task or workflow has this name
 ├── InvalidConfig                    a setting holds something that it must not
 ├── LifespanFailed                   the worker's lifespan did not open
 ├── InvalidInput (ValueError)        the input does not fit what the task takes
@@ -94,11 +94,11 @@ class WindlassError(Exception):
 
 
 class InvalidTask(WindlassError, TypeError):
-    """The function cannot be a task as it stands: names the file, the line and the way out."""
+    """The function cannot be a task as it stands, or the workflow not be run: names file, line and the way out."""
 
 
 class DuplicateTask(InvalidTask):
-    """Two functions claim one task name: names both."""
+    """Two tasks or workflows claim one name, or two tasks of one workflow: names both."""
 
 
 class InvalidConfig(WindlassError):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json, to_json
 
-from windlass.context import Context, task_name
+from windlass.context import Context
 from windlass.exceptions import TaskRunError
+from windlass.other_task import name_of
 from windlass.task import Task
 from windlass.transport.run_id import mint
 from windlass.worker_labels import WorkerLabels
@@ -15,7 +16,7 @@ from windlass.worker_labels import WorkerLabels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from windlass.context import OtherTask
+    from windlass.other_task import OtherTask
     from windlass.v1 import run_pb2
 
 #: The worker that a mocked run is executed by.
@@ -69,11 +70,11 @@ def mock_hook(
 
     if outputs is None and errors is None:
         return None
-    by_name = {task_name(task): _json_value(task, output) for task, output in (outputs or {}).items()}
+    by_name = {name_of(task): _json_value(task, output) for task, output in (outputs or {}).items()}
     return run_pb2.Hook(
         run_id=mint(),
         output_json=b"" if outputs is None else to_json(by_name),
-        failures={task_name(task): _failure(error) for task, error in (errors or {}).items()},
+        failures={name_of(task): _failure(error) for task, error in (errors or {}).items()},
     )
 
 

@@ -14,7 +14,8 @@ from windlass.payload import write_metadata
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from windlass.context import Context, OtherTask
+    from windlass.context import Context
+    from windlass.other_task import OtherTask
     from windlass.v1 import run_pb2
 
 InT = TypeVar("InT")

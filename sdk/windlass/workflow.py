@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 InT = TypeVar("InT")
 
-# Each is the attribute that holds it, the decorator that makes it, and its field of a definition.
+# The parts of a workflow, each named for the decorator that makes it.
 _TASK: Final = "task"
 _ON_FAILURE: Final = "on_failure_task"
 _ON_SUCCESS: Final = "on_success_task"

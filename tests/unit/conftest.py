@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.fake_api import FakeApi, fake_api
 from tests.support.fake_dispatcher import FakeDispatcher, fake_dispatcher
+from tests.support.orders import OrderInput
 from tests.support.program_with_children import Start
 from tests.support.sdk_tasks import Tasks
 from windlass import Windlass
@@ -16,11 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from windlass import Workflow
+
 
 @pytest.fixture
 def app() -> Windlass:
     """Give an app that never connects."""
     return Windlass()
+
+
+@pytest.fixture
+def orders(app: Windlass) -> Workflow[OrderInput]:
+    """Give a workflow of that app which has no task yet."""
+    return app.workflow(name="orders", input_validator=OrderInput)
 
 
 @pytest.fixture

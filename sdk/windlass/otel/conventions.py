@@ -47,11 +47,12 @@ def of_attempt(context: Context) -> dict[str, AttributeValue]:
     """Describe an attempt."""
     return {
         _SYSTEM: "windlass",
-        _DESTINATION: context.task_name,
+        _DESTINATION: context.workflow_name,
         _OPERATION: "process",
         _OPERATION_TYPE: "process",
         _MESSAGE_ID: context.task_run_id,
         _CLIENT: context.worker_id,
+        "windlass.task": context.task_name,
         "windlass.attempt": context.attempt_number,
         "windlass.max_attempts": context.max_attempts,
     }
