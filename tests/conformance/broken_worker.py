@@ -25,7 +25,7 @@ from windlass.worker.session import WorkerSession
 from windlass.worker.time_limits import TimeLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
     from windlass.v1 import dispatch_service_pb2
@@ -241,6 +241,33 @@ def hides_its_labels() -> None:
     WorkerSession.connect = connect_without  # type: ignore[method-assign]
 
 
+def tells_new_labels_alone() -> None:
+    """Leaves out the labels that have not changed."""
+    upsert = WorkerSession.upsert_labels
+
+    def upsert_alone(self: WorkerSession, changes: Mapping[str, str]) -> bool:
+        self._hello.labels.clear()
+        return upsert(self, changes)
+
+    WorkerSession.upsert_labels = upsert_alone  # type: ignore[method-assign]
+
+
+def keeps_given_slots() -> None:
+    """Tells the engine that a slot is free, and does not use it."""
+    Runner._go_without_slot = lambda self, attempt: None  # type: ignore[method-assign]
+
+
+def tells_given_slots_once() -> None:
+    """Does not repeat after a Welcome who has given up its slot."""
+    welcomed = WorkerSession._on_welcome
+
+    def on_welcome(self: WorkerSession, welcome: dispatch_pb2.Welcome) -> list[Effect]:
+        self._slotless.clear()
+        return welcomed(self, welcome)
+
+    WorkerSession._on_welcome = on_welcome  # type: ignore[method-assign]
+
+
 def has_one_pool() -> None:
     """Says that it has several pools, and executes no more at a time than the first has slots."""
     Offer.all_slots = property(lambda self: self.slots)  # type: ignore[assignment, method-assign]
@@ -314,6 +341,9 @@ FAULTS: dict[str, Callable[[], None]] = {
         blames_all,
         isolates_nobody,
         hides_its_labels,
+        tells_new_labels_alone,
+        keeps_given_slots,
+        tells_given_slots_once,
         has_one_pool,
         goes_by_the_task,
         forgets_what_it_follows,

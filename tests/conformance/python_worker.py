@@ -61,6 +61,13 @@ class Limits(BaseModel):
     then_ms: int
 
 
+class Label(BaseModel):
+    """A label of the worker."""
+
+    name: str
+    value: str
+
+
 class Crash(BaseModel):
     """When the process ends, in milliseconds, and its exit status."""
 
@@ -131,6 +138,21 @@ async def limits(input: Limits, ctx: Context) -> dict[str, bool]:
         await asyncio.sleep(input.then_ms / 1000)
         return {"told": True}
     return {"told": False}
+
+
+@app.task(name="conformance.release")
+async def release(input: Wait, ctx: Context) -> dict[str, int]:
+    """Give up the slot, and wait."""
+    ctx.release_slot()
+    await asyncio.sleep(input.ms / 1000)
+    return {"held": input.ms}
+
+
+@app.task(name="conformance.label")
+async def label(input: Label, ctx: Context) -> dict[str, str]:
+    """Set a label of the worker."""
+    ctx.upsert_worker_labels({input.name: input.value})
+    return {}
 
 
 @app.task(name="conformance.crash")

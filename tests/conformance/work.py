@@ -72,6 +72,16 @@ def limits(
     return assignment("conformance.limits", json.dumps(given).encode(), **fields)
 
 
+def release(milliseconds: int = FOR_EVER_MS) -> dispatch_pb2.Assignment:
+    """Give up the slot, and wait."""
+    return assignment("conformance.release", json.dumps({"ms": milliseconds}).encode())
+
+
+def label(name: str, value: str) -> dispatch_pb2.Assignment:
+    """Set a label of the worker."""
+    return assignment("conformance.label", json.dumps({"name": name, "value": value}).encode())
+
+
 def crash(after_ms: int, **fields: Any) -> dispatch_pb2.Assignment:
     """End the process that executes it, with `CRASH_STATUS`."""
     given = {"ms": after_ms, "status": CRASH_STATUS}

@@ -99,6 +99,16 @@ class Link:
         return [each for report in self.reports for each in report.refreshed]
 
     @property
+    def slot_releases(self) -> list[dispatch_pb2.SlotRelease]:
+        """Attempts that have given up their slots."""
+        return [each for report in self.reports for each in report.released_slots]
+
+    @property
+    def labels(self) -> list[dispatch_pb2.Labels]:
+        """What was said of labels that have changed."""
+        return [each.labels for each in self.requests if each.HasField("labels")]
+
+    @property
     def draining(self) -> bool:
         """Whether the worker has said that it drains."""
         return any(each.HasField("draining") for each in self.requests)
@@ -168,6 +178,14 @@ class Link:
             lambda: any(each.lease_id == lease_id for each in self.refreshes), f"a refreshed timeout (heard: {self})"
         )
         return next(each for each in self.refreshes if each.lease_id == lease_id)
+
+    async def slot_release(self, assignment: dispatch_pb2.Assignment) -> dispatch_pb2.SlotRelease:
+        """Wait until an attempt has given up its slot."""
+        lease_id = assignment.lease_id
+        await self._changes.until(
+            lambda: any(each.lease_id == lease_id for each in self.slot_releases), f"a released slot (heard: {self})"
+        )
+        return next(each for each in self.slot_releases if each.lease_id == lease_id)
 
     async def heartbeat(self, more: int = 1) -> dispatch_pb2.Heartbeat:
         """Wait for so many further heartbeats; returns the last one."""

@@ -59,6 +59,12 @@ func (j *Job) Soft() context.Context { return j.attempt.limits.soft }
 // Refresh gives the attempt more time: from now on it may execute so long, in place of what is left.
 func (j *Job) Refresh(execution time.Duration) { j.worker.refresh(j.attempt, execution) }
 
+// ReleaseSlot has the attempt go on without its slot: others get it.
+func (j *Job) ReleaseSlot() { j.worker.releaseSlot(j.attempt) }
+
+// Label sets a label of the worker.
+func (j *Job) Label(name, value string) { j.worker.Label(name, value) }
+
 // TaskError is an error with a type of its own, which policies and people of any language read.
 type TaskError struct{ Type, Message string }
 
@@ -78,6 +84,7 @@ type attempt struct {
 	cancel     context.CancelCauseFunc
 	limits     limits
 	hasSlot    bool
+	gaveSlot   bool                 // the task goes on without, and the engine has to know
 	word       *windlassv1.Progress // the newest that is not sent
 	nextWordAt time.Time
 	report     *windlassv1.Report

@@ -74,7 +74,7 @@ func (w *Worker) refresh(a *attempt, execution time.Duration) {
 	if a.limits.softTimer != nil && a.limits.soft.Err() == nil {
 		a.limits.softTimer.Reset(max(execution-a.limits.ahead, 0))
 	}
-	w.refreshes = append(w.refreshes, a)
+	w.asking = append(w.asking, a)
 	w.change()
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -68,7 +69,7 @@ func (w *Worker) serve(address string) (greeted bool, err error) {
 func (w *Worker) greet(s *session) *windlassv1.ConnectRequest {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.session, w.accepts, w.refreshes, w.reports = s, nil, nil, nil
+	w.session, w.accepts, w.asking, w.reports, w.newLabels = s, nil, nil, nil, false
 	s.sentAt, s.draining = time.Now(), w.draining
 	hello := proto.CloneOf(w.hello)
 	hello.HeldLeaseIds, hello.Draining = w.leases(), w.draining
@@ -136,6 +137,11 @@ func (s *session) outgoing() (messages []*windlassv1.ConnectRequest, changed <-c
 		s.draining = true
 		messages = append(messages, &windlassv1.ConnectRequest{Message: &windlassv1.ConnectRequest_Draining{Draining: &windlassv1.Draining{}}})
 	}
+	if w.newLabels {
+		w.newLabels = false
+		labels := &windlassv1.Labels{Labels: maps.Clone(w.hello.Labels)}
+		messages = append(messages, &windlassv1.ConnectRequest{Message: &windlassv1.ConnectRequest_Labels{Labels: labels}})
+	}
 	// Lines first: once its outcome is told, an attempt's lease is over and its lines are dropped.
 	for len(w.logs) > 0 {
 		logs, size := &windlassv1.Logs{}, 0
@@ -161,9 +167,13 @@ func (s *session) outgoing() (messages []*windlassv1.ConnectRequest, changed <-c
 			report.AcceptedLeaseIds = append(report.AcceptedLeaseIds, a.assignment.GetLeaseId())
 		}
 	}
-	for _, a := range w.refreshes {
-		if a.report == nil {
+	for _, a := range w.asking {
+		if a.report == nil && a.limits.refreshed {
 			report.Refreshed = append(report.Refreshed, a.limits.left(a.assignment))
+		}
+		if a.report == nil && a.gaveSlot {
+			release := &windlassv1.SlotRelease{LeaseId: a.assignment.GetLeaseId(), RunId: a.assignment.GetRunId()}
+			report.ReleasedSlots = append(report.ReleasedSlots, release)
 		}
 	}
 	for _, a := range w.reports {
@@ -173,7 +183,7 @@ func (s *session) outgoing() (messages []*windlassv1.ConnectRequest, changed <-c
 		}
 	}
 	flush()
-	w.accepts, w.refreshes, w.reports = nil, nil, nil
+	w.accepts, w.asking, w.reports = nil, nil, nil
 	return messages, w.changed
 }
 
@@ -230,13 +240,11 @@ func (w *Worker) onWelcome(s *session, welcome *windlassv1.Welcome) {
 	w.confirm(s.sentAt)
 	s.sentAt = time.Time{}
 	w.lose(welcome.GetLostLeaseIds())
-	w.accepts, w.refreshes, w.reports = nil, nil, nil
+	w.accepts, w.asking, w.reports = nil, nil, nil
 	for _, a := range w.held {
 		if a.report == nil {
 			w.accepts = append(w.accepts, a)
-			if a.limits.refreshed {
-				w.refreshes = append(w.refreshes, a)
-			}
+			w.asking = append(w.asking, a)
 		} else {
 			w.reports = append(w.reports, a)
 		}

@@ -50,9 +50,10 @@ type Worker struct {
 	free       int                 // slots
 	accepts    []*attempt          // to be sent
 	reports    []*attempt          // to be sent
-	refreshes  []*attempt          // to be sent
+	asking     []*attempt          // for more time, or to go on without a slot: to be sent
 	words      []*attempt          // to be sent
 	logs       []*windlassv1.TaskLog
+	newLabels  bool // to be sent
 	draining   bool
 	session    *session
 	ttl        time.Duration
@@ -101,8 +102,14 @@ func (w *Worker) HandleWorkflow(definition *windlassv1.WorkflowDefinition, tasks
 	w.hello.Workflows = append(w.hello.Workflows, definition)
 }
 
-// Label says something of the worker that placement can ask for.
-func (w *Worker) Label(name, value string) { w.hello.Labels[name] = value }
+// Label says something of the worker that placement can ask for; also while it runs.
+func (w *Worker) Label(name, value string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hello.Labels[name] = value
+	w.newLabels = true
+	w.change()
+}
 
 // AddPool adds slots of another kind; of which kind an attempt takes one is the engine's to count.
 func (w *Worker) AddPool(name string, slots int) {
@@ -249,6 +256,19 @@ func (w *Worker) fillSlots() {
 			w.free--
 			go w.execute(a)
 		}
+	}
+}
+
+// releaseSlot gives the slot of an attempt to the next, and goes on with it.
+func (w *Worker) releaseSlot(a *attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a.hasSlot {
+		a.hasSlot, a.gaveSlot = false, true
+		w.asking = append(w.asking, a)
+		w.free++
+		w.fillSlots()
+		w.change()
 	}
 }
 

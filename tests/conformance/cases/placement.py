@@ -21,6 +21,21 @@ async def hello_has_the_labels(rig: Rig) -> None:
         assert labels == expected, f"labels: expected those of CONFORMANCE_LABELS, got {labels}"
 
 
+@optional_case("labels")
+async def labels_change_while_it_runs(rig: Rig) -> None:
+    """A label that a task sets is told at once, with those that stay; every later Hello has all of them."""
+    link = await rig.connect(CONFORMANCE_LABELS="region=eu,model=none")
+    attempt = work.label("model", "large")
+    link.assign(attempt)
+    work.expect_output(await link.outcome(attempt), {})
+    await rig.until(lambda: link.labels, f"Labels (heard: {link})")
+    expected = {"region": "eu", "model": "large"}
+    told = dict(link.labels[-1].labels)
+    assert told == expected, f"labels: expected all that the worker has, got {told}"
+    labels = dict((await rig.cut(link)).hello.labels)
+    assert labels == expected, f"labels: expected the new ones in the next Hello, got {labels}"
+
+
 @optional_case("slot-pools")
 async def slots_of_all_pools_are_room(rig: Rig) -> None:
     """Hello has the pools beside the slots, and as many attempts execute as there are slots in all."""

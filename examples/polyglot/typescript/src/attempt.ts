@@ -23,6 +23,10 @@ export interface Job {
   progress(done: number, total?: number, message?: string): void;
   /** Gives the attempt more time: from now on it may execute so long, in place of what is left. */
   refresh(executionMs: number): void;
+  /** Has the attempt go on without its slot: others get it. */
+  releaseSlot(): void;
+  /** Sets a label of the worker. */
+  label(name: string, value: string): void;
 }
 
 /**
@@ -30,6 +34,9 @@ export interface Job {
  * loop for seconds: heartbeats come from there too, so long computations belong into a worker thread.
  */
 export type Task<Input> = (input: Input, job: Job) => unknown;
+
+/** What a task says while it executes. */
+export type Voice = Pick<Job, "log" | "progress" | "refresh" | "releaseSlot" | "label">;
 
 /** Checks an input, or throws: `schema.parse` of zod and the like fit here. */
 export type Parse<Input> = (input: unknown) => Input;
@@ -51,6 +58,7 @@ export class Attempt {
   readonly abort = new AbortController();
   readonly limits: Limits;
   hasSlot = false;
+  gaveSlot = false; // the task goes on without, and the engine has to know
   word: Progress | undefined; // the newest that is not sent
   nextWordAt = 0;
   report: Report | undefined;
@@ -64,7 +72,7 @@ export class Attempt {
   }
 
   /** Runs the task to its end; returns the output as JSON. */
-  async execute(handler: Handler | undefined, say: Pick<Job, "log" | "progress" | "refresh">): Promise<Buffer> {
+  async execute(handler: Handler | undefined, say: Voice): Promise<Buffer> {
     const { assignment } = this;
     const { taskName, spec } = assignment;
     if (!handler) throw new TaskError("UnknownTask", `this worker has no task ${taskName} of ${spec?.workflowName}`);

@@ -32,6 +32,15 @@ const worker = new Worker(configFromEnv(), "conformance-typescript", Number(proc
     }
     return {};
   })
+  .handle("conformance.release", shape({ ms: "number" }), async ({ ms }, { releaseSlot, signal }) => {
+    releaseSlot();
+    await sleep(ms, undefined, { signal });
+    return { held: ms };
+  })
+  .handle("conformance.label", shape({ name: "string", value: "string" }), ({ name, value }, { label }) => {
+    label(name, value);
+    return {};
+  })
   .handle("conformance.limits", shape({ ms: "number", refresh_ms: "number", then_ms: "number" }), limits)
   .handleWorkflow(
     {

@@ -134,7 +134,11 @@ export class Session {
       this.#drainingTold = true;
       yield { $case: "draining", value: {} };
     }
-    const { logs, words, accepts, refreshes, reports } = worker.takeUnsent();
+    if (worker.newLabels) {
+      worker.newLabels = false;
+      yield { $case: "labels", value: { labels: worker.labels } };
+    }
+    const { logs, words, accepts, asking, reports } = worker.takeUnsent();
     // Lines first: once its outcome is told, an attempt's lease is over and its lines are dropped.
     for (const some of portions(logs, (log) => TaskLog.encode(log).finish().length, LINES_AT_ONCE))
       yield { $case: "logs", value: { logs: some } };
@@ -142,9 +146,10 @@ export class Session {
       yield { $case: "progresses", value: { progresses: some } };
     // One that has ended needs no accept.
     const acceptedLeaseIds = accepts.filter((attempt) => !attempt.report).map((attempt) => attempt.leaseId);
-    const refreshed = refreshes.map((attempt) => attempt.limits.left());
-    if (acceptedLeaseIds.length + refreshed.length)
-      yield { $case: "report", value: Report.fromPartial({ acceptedLeaseIds, refreshed }) };
+    const refreshed = asking.filter(({ limits }) => limits.refreshed).map(({ limits }) => limits.left());
+    const releasedSlots = asking.filter(({ gaveSlot }) => gaveSlot).map(({ assignment }) => assignment);
+    if (acceptedLeaseIds.length + refreshed.length + releasedSlots.length)
+      yield { $case: "report", value: Report.fromPartial({ acceptedLeaseIds, refreshed, releasedSlots }) };
     for (const some of portions(reports, sizeOf)) {
       const completed = some.flatMap((attempt) => attempt.report?.completed ?? []);
       const failed = some.flatMap((attempt) => attempt.report?.failed ?? []);

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type ServiceError, status } from "@grpc/grpc-js";
-import { Attempt, type Handler, type Job, type Parse, type Task, TaskError } from "./attempt.js";
+import { Attempt, type Handler, type Parse, type Task, TaskError, type Voice } from "./attempt.js";
 import { unary } from "./client.js";
 import { callMetadata, channelOptions, type Config } from "./config.js";
 import { type Assignment, Hello, type TaskLog, TaskProgress, type Welcome } from "./gen/windlass/v1/dispatch.js";
@@ -26,7 +26,7 @@ export interface Unsent {
   logs: TaskLog[];
   words: TaskProgress[];
   accepts: Attempt[];
-  refreshes: Attempt[];
+  asking: Attempt[]; // for more time, or to go on without a slot
   reports: Attempt[];
 }
 
@@ -41,10 +41,11 @@ export class Worker {
   #waiting: Attempt[] = []; // for a slot
   #free: number; // slots
   #accepts: Attempt[] = []; // to be sent, as are the next four
-  #refreshes: Attempt[] = [];
+  #asking: Attempt[] = [];
   #reports: Attempt[] = [];
   #words: Attempt[] = [];
   #logs: TaskLog[] = [];
+  newLabels = false; // to be sent
   readonly #hello: Hello;
   readonly #handlers = new Map<string, Handler>();
   #addresses: string[] = []; // dispatchers, by the api's last answer
@@ -78,9 +79,11 @@ export class Worker {
     return this;
   }
 
-  /** Says something of the worker that placement can ask for. */
+  /** Says something of the worker that placement can ask for; also while it runs. */
   label(name: string, value: string): this {
     this.#hello.labels[name] = value;
+    this.newLabels = true;
+    this.change();
     return this;
   }
 
@@ -142,7 +145,8 @@ export class Worker {
 
   /** Says who we are and what we hold; the welcome says what of that is still ours. */
   hello(): Hello {
-    [this.#accepts, this.#refreshes, this.#reports] = [[], [], []];
+    [this.#accepts, this.#asking, this.#reports] = [[], [], []];
+    this.newLabels = false;
     return { ...this.#hello, heldLeaseIds: [...this.held.keys()], draining: this.draining };
   }
 
@@ -155,16 +159,16 @@ export class Worker {
     this.lose(welcome.lostLeaseIds);
     const held = [...this.held.values()];
     this.#accepts = held.filter((attempt) => !attempt.report);
-    this.#refreshes = held.filter((attempt) => !attempt.report && attempt.limits.refreshed);
+    this.#asking = held;
     this.#reports = held.filter((attempt) => attempt.report);
     this.change();
   }
 
   takeUnsent(): Unsent {
     const [logs, words, accepts, reports] = [this.#logs, this.#takeWords(), this.#accepts, this.#reports];
-    const refreshes = this.#refreshes.filter((attempt) => !attempt.report);
-    [this.#logs, this.#accepts, this.#refreshes, this.#reports] = [[], [], [], []];
-    return { logs, words, accepts, refreshes, reports };
+    const asking = this.#asking.filter((attempt) => !attempt.report);
+    [this.#logs, this.#accepts, this.#asking, this.#reports] = [[], [], [], []];
+    return { logs, words, accepts, asking, reports };
   }
 
   #takeWords(): TaskProgress[] {
@@ -215,6 +219,20 @@ export class Worker {
     }
   }
 
+  /** Gives the slot of an attempt to the next, and goes on with it. */
+  #releaseSlot(attempt: Attempt): void {
+    if (!attempt.hasSlot) return;
+    [attempt.hasSlot, attempt.gaveSlot] = [false, true];
+    this.#free += 1;
+    this.#fillSlots();
+    this.#queue(this.#asking, attempt);
+  }
+
+  /** The labels that it has now, for everybody who looks at them later. */
+  get labels(): Record<string, string> {
+    return { ...this.#hello.labels };
+  }
+
   /** Stops an attempt, for this reason, and gives its slot to the next. */
   #end(attempt: Attempt, reason?: Error): void {
     attempt.abort.abort(reason);
@@ -241,8 +259,7 @@ export class Worker {
     }
   }
 
-  /** What a task says while it executes. */
-  #voiceOf(attempt: Attempt): Pick<Job, "log" | "progress" | "refresh"> {
+  #voiceOf(attempt: Attempt): Voice {
     return {
       log: (level, message) => {
         // While no dispatcher takes them, the oldest go.
@@ -255,8 +272,10 @@ export class Worker {
           setTimeout(() => this.#queue(this.#words, attempt), attempt.nextWordAt - performance.now());
       },
       refresh: (executionMs) => {
-        if (!attempt.report && attempt.limits.refresh(executionMs)) this.#queue(this.#refreshes, attempt);
+        if (!attempt.report && attempt.limits.refresh(executionMs)) this.#queue(this.#asking, attempt);
       },
+      releaseSlot: () => this.#releaseSlot(attempt),
+      label: (name, value) => void this.label(name, value),
     };
   }
 

@@ -43,6 +43,8 @@ func serve() error {
 	worker.Handle("conformance.log", logLines, nil)
 	worker.Handle("conformance.progress", progress, nil)
 	worker.Handle("conformance.limits", limits, nil)
+	worker.Handle("conformance.release", release, nil)
+	worker.Handle("conformance.label", label, nil)
 	worker.HandleWorkflow(&windlassv1.WorkflowDefinition{
 		Name:         "conformance.order",
 		Tasks:        []*windlassv1.TaskDefinition{{Name: "work"}},
@@ -109,6 +111,20 @@ func hold(ctx context.Context, job *windlass.Job) (any, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+func release(ctx context.Context, job *windlass.Job) (any, error) {
+	job.ReleaseSlot()
+	return hold(ctx, job)
+}
+
+func label(_ context.Context, job *windlass.Job) (any, error) {
+	var input struct{ Name, Value string }
+	if err := job.Bind(&input); err != nil {
+		return nil, err
+	}
+	job.Label(input.Name, input.Value)
+	return struct{}{}, nil
 }
 
 func stubborn(_ context.Context, job *windlass.Job) (any, error) {
