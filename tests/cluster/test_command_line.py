@@ -64,6 +64,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             ctx.progress(3, 40, "wait\x1b[2Jing")
             assert made.gate(gate).wait(60)
             ctx.log("\x1b[2Jthrough\nand on", level="ERROR")
+            ctx.put_stream("\x1b[2Jtext\n")
+            ctx.put_stream(b"bytes\n")
             if fail:
                 raise ValueError("not\nlike this")
             return gate
@@ -181,6 +183,20 @@ def test_logs_are_followed_to_the_end(site: Site) -> None:
     (line,) = map(json.loads, told.stdout.splitlines())
     assert (line["offset"], line["level"], line["message"]) == (1, "ERROR", "\x1b[2Jthrough\nand on")
     assert site.windlass("runs", "logs", UNKNOWN).returncode == 4
+
+
+def test_a_stream_is_passed_on_to_the_end(site: Site) -> None:
+    """Every byte of it; on a terminal what a task says is not obeyed."""
+    run = site.submit("stream")
+    with site.terminal("runs", "stream", run) as terminal:
+        site.gate("stream").set()
+        assert terminal.end() == 0
+    assert "[2Jtext\r\nbytes\r\n" in terminal.text
+    assert "\x1b[2J" not in terminal.output
+    assert site.windlass("runs", "stream", run).stdout == "\x1b[2Jtext\nbytes\n"
+    told = site.windlass("runs", "stream", run, "--json", "--offset", "1").stdout
+    assert json.loads(told) == {"offset": 1, "attempt": 1, "base64": "Ynl0ZXMK"}
+    assert site.windlass("runs", "stream", UNKNOWN).returncode == 4
 
 
 def test_a_reader_that_leaves_is_not_complained_about(site: Site) -> None:

@@ -29,6 +29,7 @@ def test_runs_leave_nothing_behind(engine: Engine) -> None:
         @app.task(name="log", execution_timeout="1m")
         def log(line: str, ctx: Context) -> None:
             ctx.log(line)
+            ctx.put_stream(line)
 
         @app.task
         async def unserved(number: int) -> int:
@@ -47,7 +48,7 @@ def test_runs_leave_nothing_behind(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["e:run", "wt:run", "k:run", "log:run", "q:default|default|t/2", "att:worker", "s:worker:default"]
+    "key", ["e:run", "wt:run", "k:run", "log:run", "str:run", "q:default|default|t/2", "att:worker", "s:worker:default"]
 )
 def test_what_is_left_of_a_run_is_seen(store_url: str, key: str) -> None:
     """Negative control: a key of a run that is gone."""

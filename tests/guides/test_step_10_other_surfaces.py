@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,6 +147,24 @@ async def test_update_state_becomes_progress(app: Windlass, serving: Serving) ->
         told = [state.progress async for state in app.runs.aio_watch([ref.id]) if state.progress]
     assert told[-1] == Progress(done=3, total=3, message="ship")
     assert [line.message for line in await app.logs.aio_list(ref.id)] == ["charge A1", "pack A1", "ship A1"]
+
+
+async def test_live_progress_data_moves_to_streams(app: Windlass, serving: Serving) -> None:
+    """`ctx.put_stream()`, in place of a channel of one's own: for application code, while the task goes on."""
+    read: asyncio.Queue[object] = asyncio.Queue()
+
+    @app.task
+    async def render(ctx: Context, frames: int) -> int:
+        for frame in range(frames):
+            await ctx.aio_put_stream(json.dumps({"frame": frame}))
+            assert await read.get() == {"frame": frame}
+        return frames
+
+    async with serving(app):
+        ref = await render.aio_delay(3)
+        async for chunk in app.runs.aio_subscribe_to_stream(ref.id):
+            read.put_nowait(json.loads(chunk.data))
+    assert await ref.aio_result(timeout=30) == 3
 
 
 async def test_a_run_is_cancelled_by_its_id(app: Windlass, serving: Serving) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 from windlass import Windlass
-from windlass.cli.output import console, is_live, print_event, printable
+from windlass.cli.output import console, is_live, print_event, print_note, printable
 from windlass.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -33,9 +32,9 @@ class LogView:
         with Windlass() as app:
             for line in app.logs.tail(run_id, offset) if follow else app.logs.list(run_id, offset):
                 if line.offset > offset:
-                    _note(f"{line.offset - offset} older lines have been dropped")
+                    print_note(f"{line.offset - offset} older lines have been dropped")
                 if attempt and line.attempt != attempt:
-                    _note(f"attempt {line.attempt}")
+                    print_note(f"attempt {line.attempt}")
                 offset, attempt = line.offset + 1, line.attempt
                 if line.level in self._levels:
                     self._print(line)
@@ -59,8 +58,3 @@ class LogView:
 
         text = Text.assemble((when, "dim"), " ", (f"{line.level:<8}", _STYLES[line.level]), " ", message)
         console().print(text, soft_wrap=True)
-
-
-def _note(said: str) -> None:
-    """Say what is no log line: apart from those, so that they can be piped on."""
-    print(f"-- {said} --", file=sys.stderr, flush=True)

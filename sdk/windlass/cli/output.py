@@ -39,6 +39,11 @@ def print_event(**fields: Any) -> None:
     print(to_json(fields, fallback=str).decode(), flush=True)
 
 
+def print_note(said: str) -> None:
+    """Say what is none of the answer: apart from it, so that it can be piped on."""
+    print(f"-- {said} --", file=sys.stderr, flush=True)
+
+
 def is_live() -> bool:
     """Whether stdout is a terminal on which things can be drawn over."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")

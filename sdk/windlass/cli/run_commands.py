@@ -125,6 +125,19 @@ def show_logs(
     LogView(level, as_json=as_json).show(run_id, offset, follow=follow)
 
 
+@runs.command("stream")
+def show_stream(
+    run_id: RunId,
+    *,
+    offset: Annotated[int, typer.Option(min=0, help="The first chunk wanted, counted from 0.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per chunk.")] = False,
+) -> None:
+    """Pass on what a run's tasks stream, until the run has ended."""
+    from windlass.cli.stream_view import show_stream
+
+    show_stream(run_id, offset, as_json=as_json)
+
+
 @runs.command("watch")
 def watch_runs(
     run_ids: Annotated[
