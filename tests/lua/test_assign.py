@@ -117,15 +117,16 @@ async def test_low_work_finishes_under_a_steady_load_above_it(world: World, leve
     """One claim of eight, however much comes above, and in how many levels."""
     low = await world.submit(10, level=1)
     await world.connect(slots=1, tasks=["t", "above"])
+    above = {run: level for level in levels for run in await world.submit(2, level=level, task="above")}
     left, executed = set(low), 0
     while left:
-        for level in levels:  # none of them is ever empty
-            await world.submit(2, level=level, task="above")
         await world.match()
         for run in await _order(world):
             await world.complete(run)
             left.discard(run)
             executed += 1
+            if level := above.get(run):  # none of them is ever empty
+                above |= dict.fromkeys(await world.submit(level=level, task="above"), level)
         assert executed <= 8 * len(low) + 8
     assert executed >= 8 * len(low) - 8
 

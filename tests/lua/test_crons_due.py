@@ -29,9 +29,8 @@ async def test_only_what_is_due_is_told(world: World) -> None:
 
 async def test_what_is_due_is_told_in_pages(world: World) -> None:
     """So many, or so many bytes: and one at the least."""
-    for i in range(CRONS_AT_ONCE + 1):
-        cron = checked(f"cron {i:03}")
-        await world.shard.scripts.call("cron_create", (NAMESPACE, cron))
+    crons = [checked(f"cron {i:03}", declared=True) for i in range(CRONS_AT_ONCE + 1)]
+    await world.shard.definitions.register(NAMESPACE, [("t", "v1", b"", crons)])
     due = await world.shard.crons.due()
     assert (len(due.crons), due.more) == (CRONS_AT_ONCE, True)
     size = len(due.crons[0].body)

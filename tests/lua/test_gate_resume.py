@@ -70,7 +70,7 @@ async def test_many_lanes_come_back_in_pages(world: World) -> None:
     """250 queues of one workflow: 100 lanes per call."""
     await world.connect(slots=300)
     await world.shard.gates.pause(NAMESPACE, workflows=["t"])
-    runs = [run for place in range(250) for run in await world.submit(queue=f"q{place}")]
+    runs = await world.submit_apart(250)
     await world.match()
     await world.shard.gates.resume(NAMESPACE, workflows=["t"])
     assert await world.fire() == 3

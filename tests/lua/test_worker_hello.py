@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.world import NAMESPACE, flow_of
+from tests.support.world import NAMESPACE
 from windlass_core.domain.phase import Phase
-from windlass_core.store.runs import Submission, to_failure
+from windlass_core.store.runs import to_failure
 from windlass_core.store.scripts import unpack
 from windlass_core.store.workers import Enrolment
 
@@ -36,17 +36,12 @@ async def test_work_that_waits_is_found_by_a_new_worker(world: World) -> None:
 
 async def test_very_many_flows_are_made_known_in_pages(world: World) -> None:
     """All that wait are seen in the end, those too that began meanwhile; no script works for long."""
-    runs = world.mint(2_000)
-    for first in range(0, 2_000, 1_000):
-        batch: list[Submission] = [
-            Submission(run, b"spec", flow_of(queue=f"tenant-{run}"), 2, "v1") for run in runs[first : first + 1_000]
-        ]
-        await world.shard.runs.submit(NAMESPACE, "a1", [], batch)
+    await world.submit_apart(2_000)
     await world.connect(slots=3_000)
     first_page = (await world.look()).families["flow_groups"]
     assert 0 < len(first_page) < 1_000
     assert await world.shard.redis.exists(world.shard.keys.of("wake"))
-    runs += await world.submit(queue="began meanwhile")
+    await world.submit(queue="began meanwhile")
     assert await world.fire() > 1
     assert len((await world.look()).families["flow_groups"]) == 2_001
     assert await world.match() == 2_001
@@ -54,10 +49,7 @@ async def test_very_many_flows_are_made_known_in_pages(world: World) -> None:
 
 async def test_a_group_that_goes_in_the_midst_leaves_nothing(world: World) -> None:
     """Before it has come to know all of its flows."""
-    batch: list[Submission] = [
-        Submission(run, b"spec", flow_of(queue=f"tenant-{run}"), 2, "v1") for run in world.mint(1_000)
-    ]
-    await world.shard.runs.submit(NAMESPACE, "a1", [], batch)
+    await world.submit_apart(1_000)
     await world.connect()
     await world.expire_session("w1")
     await world.reap()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from windlass_core.domain.phase import Phase
@@ -39,6 +40,8 @@ _PATTERNS = sorted(
 )
 
 
+# A test looks at the same keys after every script.
+@lru_cache(maxsize=100_000)
 def family_of(key: str) -> tuple[Family, tuple[str, ...]] | None:
     """The family of a key without its prefix, and the parts of its name; None: it has none."""
     for pattern, family in _PATTERNS:

@@ -127,6 +127,16 @@ class World:
         assert not verdicts
         return runs
 
+    async def submit_apart(self, count: int) -> list[str]:
+        """Submits runs that have a queue each, a thousand in a step, and gives their ids."""
+        runs = self.mint(count)
+        for first in range(0, count, 1000):
+            batch: list[Submission] = [
+                Submission(run, b"spec", flow_of(queue=f"of-{run}"), 2, "v1") for run in runs[first : first + 1000]
+            ]
+            await self.shard.runs.submit(NAMESPACE, "a1", [], batch)
+        return runs
+
     async def leased(self, count: int = 1, *, worker: str = "w1", **options: Any) -> dict[str, str]:
         """Run → lease of new runs that a worker has been given; it is connected if need be."""
         if worker not in self.sessions:
