@@ -23,6 +23,7 @@ from windlass.worker.processes.crash import crashed
 from windlass.worker.runner import Runner
 from windlass.worker.session import WorkerSession
 from windlass.worker.time_limits import TimeLimits
+from windlass.worker.unsettled import Unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -268,6 +269,17 @@ def tells_given_slots_once() -> None:
     WorkerSession._on_welcome = on_welcome  # type: ignore[method-assign]
 
 
+def streams_once() -> None:
+    """Forgets at a Welcome which chunks are not settled."""
+    welcomed = WorkerSession._on_welcome
+
+    def on_welcome(self: WorkerSession, welcome: dispatch_pb2.Welcome) -> list[Effect]:
+        self._streams = Unsettled()
+        return welcomed(self, welcome)
+
+    WorkerSession._on_welcome = on_welcome  # type: ignore[method-assign]
+
+
 def has_one_pool() -> None:
     """Says that it has several pools, and executes no more at a time than the first has slots."""
     Offer.all_slots = property(lambda self: self.slots)  # type: ignore[assignment, method-assign]
@@ -344,6 +356,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         tells_new_labels_alone,
         keeps_given_slots,
         tells_given_slots_once,
+        streams_once,
         has_one_pool,
         goes_by_the_task,
         forgets_what_it_follows,

@@ -53,6 +53,12 @@ class Steps(BaseModel):
     every_ms: int
 
 
+class Chunks(BaseModel):
+    """How many chunks."""
+
+    chunks: int
+
+
 class Limits(BaseModel):
     """How long, how much time to ask for first (0: none), how long to go on once told; in milliseconds."""
 
@@ -138,6 +144,15 @@ async def limits(input: Limits, ctx: Context) -> dict[str, bool]:
         await asyncio.sleep(input.then_ms / 1000)
         return {"told": True}
     return {"told": False}
+
+
+@app.task(name="conformance.stream")
+async def stream(input: Chunks, ctx: Context) -> dict[str, str]:
+    """Stream so many chunks, text and bytes by turns."""
+    for number in range(1, input.chunks + 1):
+        text = f"chunk {number}"
+        await ctx.aio_put_stream(text if number % 2 else text.encode())
+    return {}
 
 
 @app.task(name="conformance.release")

@@ -72,6 +72,11 @@ def limits(
     return assignment("conformance.limits", json.dumps(given).encode(), **fields)
 
 
+def stream(chunks: int, **fields: Any) -> dispatch_pb2.Assignment:
+    """Stream so many chunks."""
+    return assignment("conformance.stream", json.dumps({"chunks": chunks}).encode(), **fields)
+
+
 def release(milliseconds: int = FOR_EVER_MS) -> dispatch_pb2.Assignment:
     """Give up the slot, and wait."""
     return assignment("conformance.release", json.dumps({"ms": milliseconds}).encode())

@@ -78,6 +78,7 @@ class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
         self.links: list[Link] = []
         self.welcomes = True
         self.acknowledges = True
+        self.settles = True
         self.answers_heartbeats = True
         #: What the answers to heartbeats that name them call lost.
         self.lost_leases: set[str] = set()
@@ -161,6 +162,9 @@ class ScriptedDispatcher(dispatch_service_pb2_grpc.DispatchServiceServicer):
                 leases += [each.lease_id for each in request.report.failed]
                 if leases:
                     link.acknowledge(*leases)
+            case "chunks" if self.settles:
+                for put in request.chunks.chunks:
+                    link.settle(put.lease_id, put.first + len(put.chunks))
             case "heartbeat" if self.answers_heartbeats:
                 beat = request.heartbeat
                 lost = self.lost_leases.intersection(beat.lease_ids)

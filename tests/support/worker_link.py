@@ -109,6 +109,11 @@ class Link:
         return [each.labels for each in self.requests if each.HasField("labels")]
 
     @property
+    def chunks(self) -> list[dispatch_pb2.TaskChunks]:
+        """All entries of chunks of streams."""
+        return [put for each in self.requests for put in each.chunks.chunks]
+
+    @property
     def draining(self) -> bool:
         """Whether the worker has said that it drains."""
         return any(each.HasField("draining") for each in self.requests)
@@ -146,6 +151,10 @@ class Link:
     ) -> None:
         """Acknowledge the outcomes of these leases."""
         self.say(acks=dispatch_pb2.Acks(acks=[dispatch_pb2.Ack(lease_id=each, outcome=outcome) for each in lease_ids]))
+
+    def settle(self, lease_id: str, up_to: int) -> None:
+        """Acknowledge an attempt's chunks before this number."""
+        self.say(acks=dispatch_pb2.Acks(chunks=[dispatch_pb2.ChunksAck(lease_id=lease_id, next=up_to)]))
 
     def cancel(self, *lease_ids: str) -> None:
         """Ask for these attempts to be cancelled."""
