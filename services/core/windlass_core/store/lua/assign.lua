@@ -9,6 +9,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include queueing
 --!include gates
 --!include permits
 --!include demand
@@ -22,6 +23,7 @@
 --!include pausing
 --!include rates
 --!include passing
+--!include handing
 --!include match
 --!include gone
 local leases, gone = unpack(cmsgpack.unpack(ARGV[1]))

@@ -11,15 +11,19 @@ end
 
 -- The first flow of a level of which a run fits into so many slots, and the ready time of its head.
 local function first_fitting(group, level, free)
-  local at, most, passed = 0, 1, false
+  local heads, at, most, passed = K.heads(group, level), 0, 1, false
+  if vacant[heads] then return nil end
   while true do
-    local page = call('ZRANGE', K.heads(group, level), at, at + most - 1, 'WITHSCORES')
+    local page = call('ZRANGE', heads, at, at + most - 1, 'WITHSCORES')
     for i = 1, #page, 2 do
       if cost_of(page[i]) <= free then return page[i], tonumber(page[i + 1]) end
       if not passed then note_too_costly(group) end
       passed = true
     end
-    if #page < 2 * most then return nil end
+    if #page < 2 * most then
+      vacant[heads] = #page == 0 and at == 0
+      return nil
+    end
     at, most = at + most, HEADS_AT_ONCE
   end
 end
@@ -76,7 +80,7 @@ local ranked = {}
 local function rank(flow, demand)
   if ranked[flow] then return ranked[flow] end
   local order = {}
-  for _, group in ipairs(call('SMEMBERS', K.flow_groups(flow))) do
+  for _, group in ipairs(groups_of(flow)) do
     local weight, labels = 0, call('HGET', K.group(group), 'labels')
     labels = labels and cmsgpack.unpack(labels) or {}
     for _, desired in ipairs(demand.weighted) do

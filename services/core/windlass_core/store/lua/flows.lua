@@ -44,6 +44,7 @@ local demanded = {}
 
 local function join(group, flow)
   call('SADD', K.flow_groups(flow), group)
+  serving[flow] = nil
   call('SADD', K.group_flows(group), flow)
 end
 
@@ -51,6 +52,7 @@ end
 local function drop_group(group)
   for _, flow in ipairs(call('SMEMBERS', K.group_flows(group))) do
     call('SREM', K.flow_groups(flow), group)
+    serving[flow] = nil
   end
   call('SREM', K.groups(namespace_of(group)), group)
   call('SREM', K.dirty(), group)
@@ -65,11 +67,12 @@ end
 
 local function retire(namespace, flow)
   call('HDEL', K.flows(namespace), flow)
-  for _, group in ipairs(call('SMEMBERS', K.flow_groups(flow))) do
+  for _, group in ipairs(groups_of(flow)) do
     call('SREM', K.group_flows(group), flow)
     drop_if_needless(group)
   end
   call('DEL', K.flow_groups(flow), K.demand(flow))
+  serving[flow] = nil
 end
 
 -- How many more runs of a flow are kept, or fewer.

@@ -9,7 +9,7 @@ local woken = {}
 -- Puts a lane that was parked back into its ring. Returns whether a free worker may take of it.
 local function come_back(lane)
   local flow, level = way_of(lane)
-  local groups, has_taker = call('SMEMBERS', K.flow_groups(flow)), false
+  local groups, has_taker = groups_of(flow), false
   call('HSET', K.lane_meta(lane), 'at', 'ring')
   if call('RPUSH', K.ring(flow, level), lane) == 1 then set_head(flow, level, groups) end
   for _, group in ipairs(groups) do

@@ -1,4 +1,4 @@
--- Matching: gives the ready runs of a group's flows to the group's free workers. Needs `choosing`.
+-- Matching: gives the ready runs of a group's flows to the group's free workers. Needs `choosing` and `handing`.
 local CLAIM_AT_ONCE = 16
 local VISITS = 250
 
@@ -30,10 +30,7 @@ local function claim(flow, level, lane, worker, room, leases)
     call('HSET', K.attempts(worker), unpack(held))
     change_slots('SADD', worker, pools)
   end
-  if #popped > 0 and call('EXISTS', K.lane(lane)) == 1 then
-    call('LMOVE', K.ring(flow, level), K.ring(flow, level), 'LEFT', 'RIGHT')
-  end
-  settle(lane, flow, level)
+  settle(lane, flow, level, #popped > 0)
   return attempts
 end
 
@@ -62,10 +59,7 @@ local function note_taken(worker, seat, group, free)
   end
 end
 
--- Matches until workers, runs or leases are used up. Returns how many attempts were given out, and
--- whether runs are left that a free worker may take, or that the scheduler is to fail.
-local function match(group, leases)
-  if is_gone(group) then return 0, true end
+local function give_out(group, leases)
   local given, visits = 0, 0
   while #leases > 0 and visits < VISITS do
     visits = visits + 1
@@ -83,7 +77,7 @@ local function match(group, leases)
     end
     if #attempts > 0 then
       given = given + #attempts
-      call('RPUSH', K.inbox(seat.dispatcher), cmsgpack.pack({ 'assign', worker, seat.session, attempts }))
+      hand(worker, seat, attempts)
       note_taken(worker, seat, of, free - cost * #attempts)
     end
     if seat.kept and seat.kept[2] == flow and (#attempts > 0 or not lane) then
@@ -92,6 +86,16 @@ local function match(group, leases)
     end
   end
   return given, call('EXISTS', K.free(group)) == 1 and is_waiting(group)
+end
+
+-- Matches until workers, runs or leases are used up. Returns how many attempts were given out, and
+-- whether runs are left that a free worker may take, or that the scheduler is to fail.
+local function match(group, leases)
+  if is_gone(group) then return 0, true end
+  local given, is_left = give_out(group, leases)
+  hand_over()
+  spend()
+  return given, is_left
 end
 
 -- Matches the groups at once as far as the leases go, and leaves the rest to the scheduler.

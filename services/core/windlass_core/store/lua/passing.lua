@@ -52,7 +52,7 @@ local function park(lane, flow, level, gate)
   call('HSET', K.lane_meta(lane), 'at', gate)
   call('ZADD', K.parked(gate), now, lane)
   parks[gate] = true
-  set_head(flow, level, call('SMEMBERS', K.flow_groups(flow)))
+  set_head(flow, level, groups_of(flow))
 end
 
 -- How many runs of the lane at its ring's head may start, at most `most`; where that is none, it is parked.

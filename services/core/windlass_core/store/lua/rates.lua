@@ -28,20 +28,32 @@ local function room_at_rate(gate)
   return math.floor((limit - window.used) / units_of(gate, limit))
 end
 
+-- Windows of which units were taken, by key; one that has begun in this call has a `begin`.
+local spent = {}
+
 local function take_units(gate, runs)
   local limit, window = look_at_rate(gate)
-  local key = K.rate(gate[2])
   window.used = window.used + units_of(gate, limit) * #runs
-  if window.ends then
-    call('HSET', key, 'used', window.used)
-  elseif gate[4] > 0 then
-    window.ends = now + gate[5]
-    call('HSET', key, 'start', now, 'used', window.used, 'window', gate[5])
-    call('PEXPIREAT', key, window.ends)
-  else
-    window.ends = now + window.length
-    call('HSET', key, 'start', now, 'used', window.used)
+  if not window.ends then
+    window.length = gate[4] > 0 and gate[5] or window.length
+    window.begin, window.goes, window.ends = true, gate[4] > 0, now + window.length
   end
+  spent[gate[2]] = window
+end
+
+-- Stores what was taken.
+local function spend()
+  for name, window in pairs(spent) do
+    local key = K.rate(name)
+    call('HSET', key, 'used', window.used)
+    if window.begin then
+      call('HSET', key, 'start', now, 'window', window.length)
+      -- Nobody has put it: it goes with its window.
+      if window.goes then call('PEXPIREAT', key, window.ends) end
+      window.begin = false
+    end
+  end
+  spent = {}
 end
 
 -- Nobody looks at a lane that does not fit until the window has ended.

@@ -11,6 +11,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include queueing
 --!include gates
 --!include permits
 --!include demand
@@ -23,6 +24,7 @@
 --!include pausing
 --!include rates
 --!include passing
+--!include handing
 --!include match
 --!include budgets
 local attempts, leases = unpack(cmsgpack.unpack(ARGV[1]))

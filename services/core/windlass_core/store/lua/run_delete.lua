@@ -8,6 +8,7 @@
 --!include keys
 --!include time
 --!include lanes
+--!include queueing
 --!include demand
 --!include flows
 --!include idempotency

@@ -13,6 +13,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include queueing
 --!include gates
 --!include permits
 --!include demand

@@ -12,6 +12,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include queueing
 --!include gates
 --!include permits
 --!include telling

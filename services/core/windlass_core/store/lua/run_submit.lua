@@ -14,6 +14,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include queueing
 --!include gates
 --!include permits
 --!include demand
@@ -27,6 +28,7 @@
 --!include pausing
 --!include rates
 --!include passing
+--!include handing
 --!include match
 --!include watch
 --!include cancelling

@@ -9,6 +9,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include queueing
 --!include telling
 --!include finish
 --!include watch

@@ -9,6 +9,7 @@
 --!include keys
 --!include time
 --!include lanes
+--!include queueing
 --!include demand
 --!include flows
 --!include idempotency

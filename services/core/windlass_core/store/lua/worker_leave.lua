@@ -10,6 +10,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include queueing
 --!include demand
 --!include flows
 --!include slots

@@ -9,6 +9,7 @@
 --!include time
 --!include wake
 --!include lanes
+--!include queueing
 --!include demand
 --!include slots
 local namespace, workers, pause = unpack(cmsgpack.unpack(ARGV[1]))
