@@ -88,6 +88,7 @@ async def _open_all(caller: AnyCaller, run_id: str, text: str) -> list[Any]:
         await _open_session(caller, run_id, text),
         caller.open(RUNS + "WaitResult", wait, bearer(text)),
         caller.open(RUNS + "TailLogs", run_service_pb2.TailLogsRequest(run_id=run_id), bearer(text)),
+        caller.open(RUNS + "SubscribeToStream", run_service_pb2.SubscribeToStreamRequest(run_id=run_id), bearer(text)),
         caller.open(RUNS + "WatchRuns", run_service_pb2.WatchRunsRequest(run_ids=[run_id]), bearer(text)),
     ]
 

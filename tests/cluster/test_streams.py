@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from redis import Redis
 
-from windlass import Context, Windlass
+from windlass import Context, TaskRunError, Windlass
 from windlass.testing import Engine, start_engine
 
 if TYPE_CHECKING:
@@ -85,3 +86,33 @@ async def test_a_killed_dispatcher_and_a_killed_api_cost_no_chunk(engine: Engine
 async def test_a_task_in_a_process_of_its_own_streams_too(engine: Engine) -> None:
     """It waits for room as any other."""
     assert await _read(engine, "pour_alone", 0, {}) == [(number, str(number)) for number in range(_CHUNKS)]
+
+
+async def test_a_full_store_cuts_a_stream_off_and_its_task_is_told(engine: Engine) -> None:
+    """What came before is there; the run ends, as ends always may."""
+    read: list[object] = []
+    with Redis.from_url(cast("LocalCluster", engine.cluster).store_url) as store:
+        async with asyncio.timeout(120), Windlass(config=engine.config) as own:
+            go_on = asyncio.Event()
+
+            @own.task
+            async def pour_on(ctx: Context) -> None:
+                await ctx.aio_put_stream("before")
+                await go_on.wait()
+                while True:
+                    await ctx.aio_put_stream(_PADDING)
+
+            worker = own.worker("pourer")
+            await worker.aio_start()
+            ref = await pour_on.aio_delay()
+            try:
+                async for chunk in own.runs.aio_subscribe_to_stream(ref.id):
+                    read.append(chunk.data)
+                    store.config_set("maxmemory", 1)
+                    go_on.set()
+            finally:
+                store.config_set("maxmemory", 0)
+            with pytest.raises(TaskRunError, match="cut off") as raised:
+                await ref.aio_result()
+            await worker.aio_stop()
+    assert (read, raised.value.type) == (["before"], "StoreFull")

@@ -147,11 +147,12 @@ async def test_runs_are_told_as_they_move(api: Door, dispatcher: Door, task: str
     assert (run_pb2.RUN_STATUS_RUNNING, 1) in told
 
 
-@pytest.mark.parametrize("call", ["TailLogs", "WatchRuns"])
+@pytest.mark.parametrize("call", ["TailLogs", "SubscribeToStream", "WatchRuns"])
 async def test_a_run_that_nobody_has_is_not_found(api: Door, call: str) -> None:
     """With the typed detail."""
     requests = {
         "TailLogs": run_service_pb2.TailLogsRequest(run_id=UNKNOWN),
+        "SubscribeToStream": run_service_pb2.SubscribeToStreamRequest(run_id=UNKNOWN),
         "WatchRuns": run_service_pb2.WatchRunsRequest(run_ids=[UNKNOWN]),
     }
     with pytest.raises(grpc.aio.AioRpcError) as raised:

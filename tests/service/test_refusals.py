@@ -98,6 +98,7 @@ async def _answer(call: Any) -> Any:
         ("runs", "WaitResult", run_service_pb2.WaitResultRequest(run_id=RUN.upper()), "run_id"),
         ("runs", "ListLogs", run_service_pb2.ListLogsRequest(), "run_id"),
         ("runs", "TailLogs", run_service_pb2.TailLogsRequest(), "run_id"),
+        ("runs", "SubscribeToStream", run_service_pb2.SubscribeToStreamRequest(), "run_id"),
         ("runs", "WatchRuns", run_service_pb2.WatchRunsRequest(), "run_ids"),
         ("runs", "ListRuns", run_service_pb2.ListRunsRequest(page_token=NONSENSE), "page_token"),
         ("runs", "ListRuns", run_service_pb2.ListRunsRequest(page_size=1001), "page_size"),
