@@ -132,6 +132,56 @@ async def test_signals_become_middleware(app: Windlass, serving: Serving) -> Non
     assert told == ["charge begins", "charge succeeded: A1 charged", "refuse begins", "refuse failed: A2"]
 
 
+class OrderInput(BaseModel):
+    """Which order."""
+
+    order_id: str
+
+
+async def test_task_failure_and_task_success_become_hooks_of_the_workflow(app: Windlass, serving: Serving) -> None:
+    """Each is told after the run's end, with the run's input, and knows which run that was."""
+    heard: asyncio.Queue[tuple[str, str, str]] = asyncio.Queue()
+
+    async def process_charge(order_id: str) -> None:
+        if order_id == "A2":
+            raise ValueError(order_id)
+
+    hook_example = app.workflow(name="HookExample", input_validator=OrderInput)
+
+    @hook_example.task()
+    async def process_order(input: OrderInput, ctx: Context) -> dict[str, str]:
+        ctx.log(f"Processing order {input.order_id}")
+        await process_charge(input.order_id)
+        ctx.log(f"Order {input.order_id} charged")
+        return {"status": "charged"}
+
+    @hook_example.on_failure_task()
+    async def on_order_failure(input: OrderInput, ctx: Context) -> None:
+        ctx.log(f"Order {input.order_id} failed, notifying support")
+        failed = ctx.get_task_run_error(process_order)
+        await heard.put((ctx.workflow_run_id, ctx.task_run_id, failed.type if failed else ""))
+
+    @hook_example.on_success_task()
+    async def on_order_success(input: OrderInput, ctx: Context) -> None:
+        ctx.log(f"Order {input.order_id} completed successfully")
+        await heard.put((ctx.workflow_run_id, ctx.task_run_id, ctx.task_output(process_order)["status"]))
+
+    async with serving(app):
+        ref = await hook_example.aio_run(OrderInput(order_id="A1"), wait_for_result=False)
+        assert await ref.aio_result() == {"process_order": {"status": "charged"}}
+        run_id, hook_id, told = await heard.get()
+        assert (run_id, told) == (ref.workflow_run_id, "charged")
+        assert await app.runs.aio_get_result(hook_id) is None
+        failing = await hook_example.aio_run(OrderInput(order_id="A2"), wait_for_result=False)
+        with pytest.raises(TaskRunError, match="ValueError"):
+            await failing.aio_result()
+        run_id, hook_id, told = await heard.get()
+        assert (run_id, told) == (failing.workflow_run_id, "ValueError")
+        await app.runs.aio_get_result(hook_id)
+        assert [line.message for line in await app.logs.aio_list(hook_id)] == ["Order A2 failed, notifying support"]
+        assert (await app.runs.aio_get(failing.workflow_run_id)).hook_run_id == hook_id
+
+
 async def test_update_state_becomes_progress(app: Windlass, serving: Serving) -> None:
     """`self.update_state(state="PROGRESS", meta=...)`: numbers and a message; what is for people is logged too."""
 

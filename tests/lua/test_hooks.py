@@ -2,35 +2,12 @@
 
 import pytest
 
-from tests.support.world import NAMESPACE, World, flow_of
+from tests.support.world import NAMESPACE, World, flow_of, plain_hook
 from windlass_core.domain.phase import Phase
 from windlass_core.domain.placement import Demand
-from windlass_core.hooks import run_id_of
-from windlass_core.store.hooks import HookStart, OwedHook
-from windlass_core.store.runs import Submission
+from windlass_core.store.hooks import HookStart
 
 BOTH = {"hk": "FC"}
-
-
-def start_of(owed: OwedHook) -> HookStart:
-    """A plain hook."""
-    hook = Submission(
-        run_id_of(owed.run_id, owed.replays), b"hook's", owed.flow, 2, "v1", more={"since": owed.ready_ms}
-    )
-    return HookStart(owed.run_id, owed.replays, hook)
-
-
-async def start_all(world: World) -> list[str]:
-    """Starts what is owed, and gives the runs of the hooks."""
-    hooks, more = [], True
-    while more:
-        owed, more = await world.shard.hooks.owed()
-        starts = [start_of(each) for each in owed]
-        started = await world.shard.hooks.start(starts)
-        hooks += [
-            each.hook.run_id for each, is_started in zip(starts, started, strict=True) if each.hook and is_started
-        ]
-    return hooks
 
 
 async def test_the_end_that_a_hook_follows_is_owed_one_with_all_that_it_is_to_know(world: World) -> None:
@@ -68,7 +45,7 @@ async def test_a_hook_is_started_once_and_its_run_is_known(world: World) -> None
     (run,) = await world.running(more=BOTH)
     await world.complete(run)
     owed, _more = await world.shard.hooks.owed()
-    starts = [start_of(each) for each in owed]
+    starts = [plain_hook(each) for each in owed]
     assert await world.shard.hooks.start(starts) == [True]
     await world.shard.hooks.start(starts)
     (hook,) = [each for each in (await world.look()).phases() if each != run]
@@ -82,10 +59,10 @@ async def test_a_hook_has_no_hook(world: World) -> None:
     """Its end is owed nothing."""
     (run,) = await world.running(more=BOTH)
     await world.complete(run)
-    hooks = await start_all(world)
+    hooks = await world.start_hooks()
     await world.match()
     await world.complete(*hooks)
-    assert await start_all(world) == []
+    assert await world.start_hooks() == {}
 
 
 async def test_a_hook_waits_where_its_run_did(world: World) -> None:
@@ -94,7 +71,7 @@ async def test_a_hook_waits_where_its_run_did(world: World) -> None:
     (run,) = await world.running(more=BOTH)
     later = await world.submit(3)
     await world.fail(run, "dead")
-    (hook,) = await start_all(world)
+    (hook,) = await world.start_hooks()
     lane = (await world.look()).zset(f"q:{flow_of()}/2")
     assert list(lane) == [hook, *later]
 
@@ -105,17 +82,18 @@ async def test_a_replay_takes_the_end_back_and_its_next_end_has_a_hook_of_its_ow
     await world.fail(run, "dead")
     owed, _more = await world.shard.hooks.owed()
     await world.shard.runs.replay(NAMESPACE, [run])
-    assert await world.shard.hooks.start([start_of(each) for each in owed]) == [False]
-    assert await start_all(world) == []
+    assert await world.shard.hooks.start([plain_hook(each) for each in owed]) == [False]
+    assert await world.start_hooks() == {}
     await world.match()
     await world.fail(run, "dead")
-    (first,) = await start_all(world)
+    first = await world.start_hooks()
     await world.shard.runs.replay(NAMESPACE, [run])
     assert await world.field(run, "hr") is None
     await world.match()
     await world.fail(run, "dead")
-    (second,) = await start_all(world)
-    assert first != second
+    second = await world.start_hooks()
+    assert first.keys() != second.keys()
+    assert set(first.values()) | set(second.values()) == {run}
 
 
 async def test_what_was_read_before_a_replay_starts_nothing_of_the_end_after_it(world: World) -> None:
@@ -126,7 +104,7 @@ async def test_what_was_read_before_a_replay_starts_nothing_of_the_end_after_it(
     await world.shard.runs.replay(NAMESPACE, [run])
     await world.match()
     await world.fail(run, "dead")
-    assert await world.shard.hooks.start([start_of(each) for each in stale]) == [False]
+    assert await world.shard.hooks.start([plain_hook(each) for each in stale]) == [False]
     assert [each.replays for each in (await world.shard.hooks.owed())[0]] == [1]
 
 
@@ -137,7 +115,7 @@ async def test_the_hook_of_a_deleted_run_is_forgotten(world: World) -> None:
         await world.fail(run, "dead")
     owed, _more = await world.shard.hooks.owed()
     await world.shard.runs.delete(NAMESPACE, [early])
-    assert sorted(await world.shard.hooks.start([start_of(each) for each in owed])) == [False, True]
+    assert sorted(await world.shard.hooks.start([plain_hook(each) for each in owed])) == [False, True]
     assert await world.shard.hooks.owed() == ([], False)
 
 
@@ -158,7 +136,7 @@ async def test_the_timer_stays_until_all_are_started(world: World) -> None:
     assert not (await world.shard.scheduling.fire()).hooks_are_due
     await world.make_due("hooks")
     assert (await world.shard.scheduling.fire()).hooks_are_due
-    assert len(await start_all(world)) == 3
+    assert len(await world.start_hooks()) == 3
     assert not (await world.shard.scheduling.fire()).hooks_are_due
 
 
@@ -176,7 +154,7 @@ async def test_a_run_that_dies_with_its_worker_too_often_is_owed_its_hook(world:
         await world.match()
         await world.shard.runs.accept([(run, await world.lease(run))])
     assert await world.phase(run) is Phase.FAILED
-    assert len(await start_all(world)) == 1
+    assert len(await world.start_hooks()) == 1
 
 
 async def test_a_run_whose_worker_is_gone_for_good_is_owed_its_hook(world: World) -> None:
@@ -187,7 +165,7 @@ async def test_a_run_whose_worker_is_gone_for_good_is_owed_its_hook(world: World
     await world.reap()
     await world.match()
     assert await world.phase(run) is Phase.FAILED
-    assert len(await start_all(world)) == 1
+    assert len(await world.start_hooks()) == 1
 
 
 async def test_a_run_that_was_refused_and_replayed_ends_with_its_hook(world: World) -> None:
@@ -203,7 +181,7 @@ async def test_a_run_that_was_refused_and_replayed_ends_with_its_hook(world: Wor
     ((_worker, attempt),) = await world.delivered()
     assert (attempt.run_id, attempt.execution_timeout_ms) == (run, 9_000)
     await world.complete(run)
-    assert len(await start_all(world)) == 1
+    assert len(await world.start_hooks()) == 1
 
 
 async def test_many_ends_come_in_pages(world: World) -> None:
@@ -215,4 +193,4 @@ async def test_many_ends_come_in_pages(world: World) -> None:
     assert (len(owed), more) == (200, True)
     (large,) = await world.leased(more=BOTH)
     await world.complete(large, output=b'"%b"' % (b"x" * 5_000_000))
-    assert len(await start_all(world)) == 251
+    assert len(await world.start_hooks()) == 251

@@ -22,14 +22,14 @@ class Scripts(Submits, Attempts, Upkeep):
 # A bound on its steps and not on its time, which is the machine's.
 @pytest.mark.timeout(900)
 def test_any_order_of_scripts_does_what_the_oracle_says(store_url: str) -> None:
-    """Bounded: a few hundred steps."""
+    """Bounded: some three thousand steps."""
     with asyncio.Runner() as runner:
         shard = Shard(store_url)
         try:
             run_state_machine_as_test(
                 lambda: Scripts(shard, runner),  # type: ignore[arg-type] # documented: what makes one
                 settings=settings(
-                    max_examples=40,
+                    max_examples=80,
                     # To find the shortest story of a failure takes minutes; this one is short enough.
                     phases=[hypothesis.Phase.generate],
                     stateful_step_count=40,

@@ -46,6 +46,11 @@ class StoredEnd:
     nonce: str
     #: How often it was replayed: so many ends it had before this one.
     replays: int = 0
+    #: The ends that a hook follows.
+    hooked: frozenset[Phase] = frozenset()
+    #: Of the run of a hook: the run that it follows, and the end that it was told of.
+    follows: str = ""
+    told_of: Phase | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +128,10 @@ def acknowledged_runs_end(history: History) -> Iterator[str]:
 
 
 def nothing_comes_unasked(history: History) -> Iterator[str]:
-    """What runs, somebody has submitted."""
+    """What runs, somebody has submitted, or it follows such a run as its hook."""
     seen = {*history.runs, *(each.run_id for each in history.executions)}
-    for run_id in sorted(seen - history.submitted):
+    hooks = {run.run_id for run in history.runs.values() if run.follows in history.submitted}
+    for run_id in sorted(seen - history.submitted - hooks):
         yield f"{run_id} was never submitted"
 
 
@@ -244,6 +250,26 @@ def nothing_is_held(history: History) -> Iterator[str]:
             yield f"worker {worker_id} shows {free} free slots of {slots}"
 
 
+def ends_have_one_hook(history: History) -> Iterator[str]:
+    """Each end that a hook follows has one, told of that end; a replay may take back what was not started yet."""
+    hooks: dict[str, list[StoredEnd]] = defaultdict(list)
+    for run in history.runs.values():
+        if run.follows:
+            hooks[run.follows].append(run)
+    for run in history.runs.values():
+        mine = hooks.pop(run.run_id, [])
+        least = 1 if run.phase in run.hooked else 0
+        if not least <= len(mine) <= _times(history, run.run_id) * bool(run.hooked):
+            yield f"{run.run_id} is {run.phase.name} after {run.replays} replays, and {len(mine)} hooks followed it"
+        if least and run.phase not in {hook.told_of for hook in mine}:
+            yield f"{run.run_id} is {run.phase.name}, and no hook was told so"
+        for hook in mine:
+            if not hook.phase.terminal:
+                yield f"{hook.run_id}, the hook of {run.run_id}, is still {hook.phase.name}"
+    for followed in hooks:
+        yield f"{followed} is followed by a hook, and is gone"
+
+
 def keys_return_to_their_baseline(history: History) -> Iterator[str]:
     """After the retention only the keys are left that belong to the namespace and what is alive."""
     for key in history.leaked:
@@ -281,6 +307,7 @@ RULES: Final[Sequence[Callable[[History], Iterator[str]]]] = (
     keys_have_no_more_runs_than_permits,
     indexes_match,
     nothing_is_held,
+    ends_have_one_hook,
     keys_return_to_their_baseline,
     ticks_run_once,
     no_tick_is_lost,

@@ -32,7 +32,7 @@ class Journal:
         nonce = os.urandom(8).hex()
         self._write(
             nonce=nonce,
-            run=ctx.workflow_run_id,
+            run=ctx.task_run_id,
             attempt=ctx.attempt_number,
             lease=ctx._assignment.lease_id,
             worker=ctx.worker_id,

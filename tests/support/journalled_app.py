@@ -77,6 +77,21 @@ class JournalledApp:
             journal.end(nonce)
             return Done(nonce=nonce)
 
+        ordered = app.workflow(name="ordered", input_validator=Work)
+
+        @ordered.task(retry=RETRY)
+        async def deliver(input: Work, ctx: Context) -> Done:
+            return await _work(journal, input, ctx)
+
+        @ordered.on_failure_task(retry=RETRY)
+        async def complain(input: Work, ctx: Context) -> Done:
+            return await _work(journal, Work(), ctx)
+
+        @ordered.on_success_task(retry=RETRY)
+        async def cheer(input: Work, ctx: Context) -> Done:
+            return await _work(journal, Work(), ctx)
+
+        self.ordered = ordered
         self.work = work
         self.limited = limited
         self.keyed = keyed

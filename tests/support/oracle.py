@@ -43,6 +43,9 @@ class ModelRun:
     started: bool = False
     gates: list[list[Any]] = field(default_factory=list)
     claim: Claim | None = None
+    # Hooks follow its ends; that of its last end was started.
+    hooked: bool = False
+    hook_started: bool = False
     # The lease under which it has told its progress.
     told_under: str = ""
     # What it keeps till its end: it has started once.
@@ -309,12 +312,23 @@ class Oracle:
             self.keys.take(run, claim)
         r.phase, r.attempt, r.lease, r.cancelled, r.to_start = Phase.READY, 0, "", False, False
         r.crashes, r.losses, r.isolated = 0, 0, False
+        r.hook_started = False
         r.replays, r.started, r.keeps, r.since = r.replays + 1, False, False, self.gates.tick()
         self.gates.settle(run)
         mother = self.runs.get(r.parent)
         if mother is not None:
             mother.children.add(run)
         return "replayed"
+
+    def owed_hooks(self) -> set[str]:
+        """The runs whose last end is still to be followed by a hook."""
+        ends = {Phase.COMPLETED, Phase.FAILED}
+        return {run for run, r in self.runs.items() if r.hooked and r.phase in ends and not r.hook_started}
+
+    def start_hook(self, run: str, hook: str) -> None:
+        """The hook of a run's end is a run like any other, of the same task."""
+        self.runs[run].hook_started = True
+        self.submit(hook, ModelRun(self.runs[run].task, Phase.READY), "")
 
     def delete(self, run: str) -> str:
         """The outcome of a deletion."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tests.support.doctoring import FENCES, doctored
 from tests.support.history import History
-from tests.support.history_reading import busy_keys, read_indexes, read_runs
+from tests.support.history_reading import busy_keys, nonce_of, read_indexes, read_runs
 from tests.support.journal import Journal
 from tests.support.journalled_app import MAX_ATTEMPTS, PERMITS_PER_KEY, Done, Gate, JournalledApp, Work
 from tests.support.leaks import leaks_after_retention
@@ -229,10 +229,12 @@ class Ordeal:
         first = range(0, len(items), _RUNS_PER_CALL)
         await asyncio.gather(*(one(items[i : i + _RUNS_PER_CALL]) for i in first))
 
-    def _hear(self, run_id: str, answer: Done | Exception) -> None:
+    def _hear(self, run_id: str, answer: Done | dict[str, Any] | Exception) -> None:
         match answer:
             case Done():
                 self._told[run_id] = answer.nonce
+            case dict():
+                self._told[run_id] = nonce_of(answer)
             case TaskRunError():
                 self._told[run_id] = ""
             case ResultTimeout(acknowledged=acknowledged):

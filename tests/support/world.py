@@ -15,8 +15,10 @@ from tests.support.audit import audit, check_steps
 from tests.support.snapshot import Snapshot, take
 from windlass_core.domain.names import flow_name, mint_run_id
 from windlass_core.domain.placement import PLAIN, Demand, label_entries
+from windlass_core.hooks import run_id_of
 from windlass_core.judgement import Judgement
 from windlass_core.randomness import mint_ids
+from windlass_core.store.hooks import HookStart, OwedHook
 from windlass_core.store.runs import Submission
 from windlass_core.store.scripts import unpack
 from windlass_core.store.workers import Enrolled, Enrolment
@@ -49,6 +51,13 @@ def permit(value: str = "k", most: int = 1, strategy: str = "rr", level: str = "
 def rate(name: str = "api", units: int = 1, limit: int = 0, window_ms: int = 0) -> list[Any]:
     """A gate: units of a limit that was put, or of one that brings its units and window with it."""
     return ["r", f"{NAMESPACE}|{name}", units, limit, window_ms]
+
+
+def plain_hook(owed: OwedHook) -> HookStart:
+    """How a hook without any demands of its own is started."""
+    hook_id = run_id_of(owed.run_id, owed.replays)
+    more = {"since": owed.ready_ms}
+    return HookStart(owed.run_id, owed.replays, Submission(hook_id, b"hook", owed.flow, 2, "v1", more=more))
 
 
 class World:
@@ -220,6 +229,21 @@ class World:
         """Cancels runs."""
         return await self.shard.runs.cancel(NAMESPACE, reason, list(runs))
 
+    async def start_hooks(self) -> dict[str, str]:
+        """Starts plain hooks of all ends that are owed one. Gives each hook's run, and the run that it follows."""
+        started: dict[str, str] = {}
+        more = True
+        while more:
+            owed, more = await self.shard.hooks.owed()
+            starts = [plain_hook(each) for each in owed]
+            flags = await self.shard.hooks.start(starts)
+            started |= {
+                each.hook.run_id: each.run_id
+                for each, is_new in zip(starts, flags, strict=True)
+                if each.hook and is_new
+            }
+        return started
+
     # --- Workers and matching
 
     async def connect(
@@ -364,4 +388,6 @@ class World:
         more = True
         while more:
             _deleted, more = await self.shard.runs.expire(-1, 1000)
+        # Of runs that are gone nothing is owed.
+        assert await self.shard.hooks.owed() == ([], False)
         return await self.look()

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 A, B, C, D = "run-a", "run-b", "run-c", "run-d"
+HOOK = "hook-of-a"
 
 
 def good() -> History:
-    """One run at the first attempt, one lost with its worker, one that failed twice, one that was replayed."""
+    """One run at the first attempt and its hook, one lost with its worker, one that failed twice, one replayed."""
     return History(
         submitted=frozenset({A, B, C, D, "never-heard-of-again"}),
         acknowledged=frozenset({A, B, C, D}),
@@ -30,14 +31,16 @@ def good() -> History:
             Execution(C, 2, "l5", "w1", "n5", 5.0, 6.0, "x"),
             Execution(D, 1, "l6", "w1", "n6", 1.0, 2.0, "z"),
             Execution(D, 1, "l7", "w1", "n7", 7.0, 8.0, "z"),
+            Execution(HOOK, 1, "l8", "w1", "n8", 2.5, 2.6),
         ],
         runs={
-            A: StoredEnd(A, Phase.COMPLETED, 1, "l1", "n1"),
+            A: StoredEnd(A, Phase.COMPLETED, 1, "l1", "n1", hooked=frozenset({Phase.COMPLETED})),
+            HOOK: StoredEnd(HOOK, Phase.COMPLETED, 1, "l8", "n8", follows=A, told_of=Phase.COMPLETED),
             B: StoredEnd(B, Phase.COMPLETED, 1, "l3", "n3"),
             C: StoredEnd(C, Phase.FAILED, 2, "l5", ""),
             D: StoredEnd(D, Phase.COMPLETED, 1, "l7", "n7", replays=1),
         },
-        indexes=Indexes(accepted=[A, B, C, D], done=[A, B, C, D, D], failed=[C], slots={"w1": (4, 4)}),
+        indexes=Indexes(accepted=[A, B, C, D, HOOK], done=[A, B, C, D, D, HOOK], failed=[C], slots={"w1": (4, 4)}),
         lost_workers=frozenset({"w2"}),
         attempts_allowed=2,
         permits_per_key=1,
@@ -203,6 +206,36 @@ def key_left_over(h: History) -> History:
     return replace(h, leaked=["wl{0}:e:run-c"])
 
 
+def hook_left_out(h: History) -> History:
+    """An end that nothing followed."""
+    return replace(h, runs={run: end for run, end in h.runs.items() if run != HOOK})
+
+
+def hook_run_twice(h: History) -> History:
+    """Two runs followed one end."""
+    return replace(h, runs={**h.runs, "again": replace(h.runs[HOOK], run_id="again")})
+
+
+def hook_of_the_other_end(h: History) -> History:
+    """A run that has completed is followed by what failures are."""
+    return replace(h, runs={**h.runs, HOOK: replace(h.runs[HOOK], told_of=Phase.FAILED)})
+
+
+def hook_that_hangs(h: History) -> History:
+    """Nobody will ever end it."""
+    return replace(h, runs={**h.runs, HOOK: replace(h.runs[HOOK], phase=Phase.READY)})
+
+
+def hook_of_nothing(h: History) -> History:
+    """The run that it follows is gone."""
+    return replace(h, runs={run: end for run, end in h.runs.items() if run != A})
+
+
+def hook_that_nobody_asked_for(h: History) -> History:
+    """A run without hooks is followed by one."""
+    return replace(h, runs={**h.runs, A: replace(h.runs[A], hooked=frozenset())})
+
+
 def tick_run_twice(h: History) -> History:
     """Two schedulers fired it."""
     return replace(h, ticks=[*h.ticks, h.ticks[0]])
@@ -234,6 +267,14 @@ CONTROLS: dict[str, list[Callable[[History], History]]] = {
     ],
     "indexes_match": [missing_in_the_index, stranger_in_the_index, missing_among_the_failed],
     "nothing_is_held": [held_lease, slot_never_given_back],
+    "ends_have_one_hook": [
+        hook_left_out,
+        hook_run_twice,
+        hook_of_the_other_end,
+        hook_that_hangs,
+        hook_of_nothing,
+        hook_that_nobody_asked_for,
+    ],
     "keys_return_to_their_baseline": [key_left_over],
     "ticks_run_once": [tick_run_twice],
     "no_tick_is_lost": [tick_left_out],

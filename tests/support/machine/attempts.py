@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis.stateful import precondition, rule
 from tests.support.machine.machine import LATER_MS, RUNS
 from tests.support.machine.workers import Workers
 from tests.support.oracle import HELD
+from windlass_core.domain.phase import Phase
 from windlass_core.judgement import Judgement
 
 if TYPE_CHECKING:
@@ -66,6 +68,19 @@ class Attempts(Workers):
             if r.phase in HELD:
                 self._fail(run, r.lease, verdict, later=False)
                 self.match()
+
+    @precondition(lambda self: self._held() or self._waits(Phase.READY))
+    @rule(endings=st.lists(st.just("complete") | VERDICTS, min_size=1, max_size=6))
+    def work_off(self, endings: list[Any]) -> None:
+        """Whoever can gets work, and all that is under way comes to some end: lives go on, whatever else is tried."""
+        self.match()
+        for (run, lease), ending in zip(self._held(), cycle(endings), strict=False):
+            self._accept(run, lease)
+            if ending == "complete":
+                self._complete(run, lease)
+            else:
+                self._fail(run, lease, ending, later=False)
+            self._note_given()
 
     @rule(run=RUNS, which=LEASES, report=REPORTS | VERDICTS)
     def report(self, run: str, which: str, report: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, multiple, rule
+from hypothesis.stateful import initialize, multiple, precondition, rule
 
 from tests.support.machine.machine import FAR_MS, GATES, LATER_MS, LIMIT, RUNS
 from tests.support.machine.workers import Workers
@@ -14,6 +14,9 @@ from tests.support.oracle_keys import Claim
 from tests.support.world import NAMESPACE, flow_of
 from windlass_core.domain.phase import Phase
 from windlass_core.store.runs import Submission
+
+# Of runs of these levels both ends are followed by a hook.
+HOOKED = (2, 4)
 
 
 class Submits(Workers):
@@ -91,9 +94,8 @@ class Submits(Workers):
         ids = self._world.mint(count)
         for run in ids:
             phase = Phase.SCHEDULED if delayed else Phase.READY
-            self._oracle.submit(
-                run, ModelRun(task, phase, timeout=timeout, to_start=to_start, gates=gates or []), parent
-            )
+            model = ModelRun(task, phase, timeout=timeout, to_start=to_start, gates=gates or [], hooked=level in HOOKED)
+            self._oracle.submit(run, model, parent)
         self._do(
             self._world.submit(
                 ids=ids,
@@ -106,9 +108,21 @@ class Submits(Workers):
                 parent=parent,
                 leases=leases,
                 gates=gates or [],
+                more={"hk": "FC"} if level in HOOKED else None,
             )
         )
         return multiple(*ids)
+
+    @precondition(lambda self: self._oracle.owed_hooks())
+    @rule(target=RUNS)
+    def start_hooks(self) -> Any:
+        """Each end that has a hook to follow is followed by one run."""
+        owed = self._oracle.owed_hooks()
+        started = self._do(self._world.start_hooks())
+        assert set(started.values()) == owed
+        for hook, run in started.items():
+            self._oracle.start_hook(run, hook)
+        return multiple(*started)
 
     @rule(
         target=RUNS,
