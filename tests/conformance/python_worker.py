@@ -54,9 +54,10 @@ class Steps(BaseModel):
 
 
 class Chunks(BaseModel):
-    """How many chunks."""
+    """How many chunks, and how many milliseconds apart."""
 
     chunks: int
+    every_ms: int
 
 
 class Limits(BaseModel):
@@ -150,6 +151,8 @@ async def limits(input: Limits, ctx: Context) -> dict[str, bool]:
 async def stream(input: Chunks, ctx: Context) -> dict[str, str]:
     """Stream so many chunks, text and bytes by turns."""
     for number in range(1, input.chunks + 1):
+        if number > 1 and input.every_ms:
+            await asyncio.sleep(input.every_ms / 1000)
         text = f"chunk {number}"
         await ctx.aio_put_stream(text if number % 2 else text.encode())
     return {}

@@ -72,11 +72,6 @@ def limits(
     return assignment("conformance.limits", json.dumps(given).encode(), **fields)
 
 
-def stream(chunks: int, **fields: Any) -> dispatch_pb2.Assignment:
-    """Stream so many chunks."""
-    return assignment("conformance.stream", json.dumps({"chunks": chunks}).encode(), **fields)
-
-
 def release(milliseconds: int = FOR_EVER_MS) -> dispatch_pb2.Assignment:
     """Give up the slot, and wait."""
     return assignment("conformance.release", json.dumps({"ms": milliseconds}).encode())
@@ -85,6 +80,11 @@ def release(milliseconds: int = FOR_EVER_MS) -> dispatch_pb2.Assignment:
 def label(name: str, value: str) -> dispatch_pb2.Assignment:
     """Set a label of the worker."""
     return assignment("conformance.label", json.dumps({"name": name, "value": value}).encode())
+
+
+def stream(chunks: int, *, every_ms: int = 0, **fields: Any) -> dispatch_pb2.Assignment:
+    """Stream so many chunks, so far apart."""
+    return assignment("conformance.stream", json.dumps({"chunks": chunks, "every_ms": every_ms}).encode(), **fields)
 
 
 def crash(after_ms: int, **fields: Any) -> dispatch_pb2.Assignment:

@@ -113,6 +113,16 @@ class Link:
         """All entries of chunks of streams."""
         return [put for each in self.requests for put in each.chunks.chunks]
 
+    def chunks_before_outcome(self, lease_id: str) -> list[dispatch_pb2.TaskChunks]:
+        """Those of an attempt that came before it was told what became of it."""
+        told: list[dispatch_pb2.TaskChunks] = []
+        for request in self.requests:
+            ended = {each.lease_id for each in request.report.completed}
+            if lease_id in ended.union(each.lease_id for each in request.report.failed):
+                break
+            told += [put for put in request.chunks.chunks if put.lease_id == lease_id]
+        return told
+
     @property
     def draining(self) -> bool:
         """Whether the worker has said that it drains."""
@@ -152,9 +162,10 @@ class Link:
         """Acknowledge the outcomes of these leases."""
         self.say(acks=dispatch_pb2.Acks(acks=[dispatch_pb2.Ack(lease_id=each, outcome=outcome) for each in lease_ids]))
 
-    def settle(self, lease_id: str, up_to: int) -> None:
-        """Acknowledge an attempt's chunks before this number."""
-        self.say(acks=dispatch_pb2.Acks(chunks=[dispatch_pb2.ChunksAck(lease_id=lease_id, next=up_to)]))
+    def settle(self, lease_id: str, up_to: int, *, refused: bool = False) -> None:
+        """Acknowledge an attempt's chunks before this number; `refused`: the store is full."""
+        ack = dispatch_pb2.ChunksAck(lease_id=lease_id, next=up_to, refused=refused)
+        self.say(acks=dispatch_pb2.Acks(chunks=[ack]))
 
     def cancel(self, *lease_ids: str) -> None:
         """Ask for these attempts to be cancelled."""
