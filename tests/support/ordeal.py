@@ -184,9 +184,9 @@ class Ordeal:
         return runs.bulk_replay(filters=RunFilter(all=True)).counts["replayed"]
 
     def until_ended(self) -> None:
-        """Wait for the end of every run."""
+        """Wait for the end of every run, and of every hook."""
         with StoreKeys(self.cluster.store_url) as store:
-            until(lambda: all(run.phase.terminal for run in read_runs(store).values()), "all runs end")
+            until(lambda: not busy_keys(store), "all runs end")
 
     def stored(self) -> int:
         """Runs that the store has."""

@@ -12,7 +12,6 @@ from windlass_core.store.keys import FAMILIES, prefix
 from windlass_core.store.scripts import pack, script_text, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import TracebackType
 
 PREFIX: Final = prefix(0)
@@ -44,8 +43,8 @@ class StoreKeys:
         self.redis.close()
 
     def all(self) -> list[Key]:
-        """Every key in the store. Raises AssertionError for one that no family documents."""
-        return sorted(self._scan(), key=lambda key: key.name)
+        """Every key in the store, as of one moment. Raises AssertionError for one that no family documents."""
+        return [key_of(name.decode()) for name in sorted(self.redis.keys())]
 
     def members(self, name: str) -> list[str]:
         """What a list, set, sorted set or hash has, as text."""
@@ -74,10 +73,6 @@ class StoreKeys:
             deleted += count
             if not more:
                 return deleted
-
-    def _scan(self) -> Iterator[Key]:
-        for name in self.redis.scan_iter(count=1000):
-            yield key_of(name.decode())
 
 
 def key_of(name: str) -> Key:
