@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from typing_extensions import override
 
 from tests.support.demands import demand_of, places_of, serves
+from tests.support.machine.running import run_machine
 from tests.support.world import NAMESPACE, World, flow_of
 from windlass_core.domain.phase import Phase
 from windlass_core.domain.placement import Demand, Label
 from windlass_core.store.runs import Submission
-from windlass_core.store.shard import Shard
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Iterator
 
     from tests.support.snapshot import Snapshot
+    from windlass_core.store.shard import Shard
 
 LATER_MS = 600_000
 WORKERS = st.sampled_from(["w1", "w2"])
@@ -183,19 +182,4 @@ class Placement(RuleBasedStateMachine):
 @pytest.mark.timeout(900)
 def test_demands_are_met_whatever_becomes_of_workers(store_url: str) -> None:
     """Bounded: a few hundred steps."""
-    with asyncio.Runner() as runner:
-        shard = Shard(store_url)
-        try:
-            run_state_machine_as_test(
-                lambda: Placement(shard, runner),  # type: ignore[arg-type] # documented: what makes one
-                settings=settings(
-                    max_examples=30,
-                    phases=[hypothesis.Phase.generate],
-                    stateful_step_count=40,
-                    deadline=None,
-                    database=None,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
-        finally:
-            runner.run(shard.close())
+    run_machine(Placement, store_url, examples=30)
