@@ -200,8 +200,9 @@ def test_a_batch_is_acknowledged_at_its_end(api: FakeApi, tasks: Tasks) -> None:
 def test_a_timeout_ends_the_waiting_alone(api: FakeApi, tasks: Tasks) -> None:
     """The run goes on, and can be asked for again."""
     api.complete = False
+    ref = tasks.model.run(Number(i=1), wait_for_result=False)
     with pytest.raises(ResultTimeout, match=r"not ended within 0\.05 s; the run goes on") as late:
-        tasks.model.run(Number(i=1), timeout=0.05)
+        ref.result(timeout=0.05)
     assert late.value.acknowledged
     assert late.value.run_id in api.submitted
 

@@ -30,7 +30,8 @@ async def test_a_full_batch_begins_at_once(app: Windlass, how: str) -> None:
     attempts = Attempts(app, slots=10)
     works = started(attempts, 1, 2, 3, 4, 5, 6)
     assert await outputs(attempts, works) == [2, 4, 6, 8, 10, 12]
-    assert calls.inputs == [[1, 2, 3], [4, 5, 6]]
+    # On threads either may be first.
+    assert sorted(calls.inputs) == [[1, 2, 3], [4, 5, 6]]
 
 
 @both

@@ -17,6 +17,7 @@ from tests.support.worker_thread import running_worker
 from windlass import Context, Windlass
 from windlass.exceptions import InvalidConfig, WindlassError
 from windlass.v1 import dispatch_pb2
+from windlass.worker import session
 
 
 @pytest.fixture
@@ -45,8 +46,11 @@ class Gate:
         assert self.begun.acquire(timeout=10)
 
 
-def test_a_batch_is_executed_and_reported_together(app: Windlass, dispatcher: FakeDispatcher) -> None:
-    """Async tasks of one batch end in few reports, without accepts."""
+def test_a_batch_is_executed_and_reported_together(
+    app: Windlass, dispatcher: FakeDispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Async tasks of one batch end in few reports, without accepts, where they end before those are due."""
+    monkeypatch.setattr(session, "ACCEPT_DELAY", 60.0)
 
     @app.task
     async def double(number: int) -> int:
