@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import grpc
 import grpc.aio
@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from redis import Redis
 
+from tests.support.every_rpc import FAR_MS, REQUESTS, Things, hello_of, subscribe_to
 from tests.support.raw_client import PATIENCE_S, detail_of, open_door, submission, workflow
 from tests.support.secured import AnyCaller, Metadata, all_methods, any_caller, bearer
 from tests.support.tokens import make_token, mint
@@ -21,16 +22,7 @@ from windlass.v1 import (
     dispatch_pb2,
     dispatch_service_pb2,
     error_pb2,
-    rate_limit_pb2,
-    rate_limit_service_pb2,
     run_service_pb2,
-    schedule_pb2,
-    schedule_service_pb2,
-    system_service_pb2,
-    token_pb2,
-    token_service_pb2,
-    worker_service_pb2,
-    workflow_pb2,
     workflow_service_pb2,
 )
 from windlass_core.domain.access import NEEDED, OPEN_SERVICES, Scope, method_name
@@ -42,99 +34,14 @@ from windlass_core.rpc.status import SCOPES
 from windlass_core.store.shard import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
-_FAR_MS = 4_000_000_000_000
+
 OURS, THEIRS = "acme", "evil"
+
+
 METHODS: Final = sorted(all_methods())
 
-
-@dataclass(frozen=True)
-class Things:
-    """What a namespace has: a task, a run of it and one to come, a cron, a worker that has the task, a token.
-
-    And a rate limit of the task's name.
-    """
-
-    task: str
-    run_id: str
-    worker_id: str
-    token_id: str
-    scheduled_id: str
-    cron_id: str
-
-
-def _cron(task: str) -> schedule_pb2.CronSpec:
-    return schedule_pb2.CronSpec(
-        workflow_name=task, schedule=workflow_pb2.CronDefinition(name="yearly", expression="@yearly")
-    )
-
-
-def _hello(things: Things) -> dispatch_service_pb2.ConnectRequest:
-    hello = dispatch_pb2.Hello(worker_id=things.worker_id, name="raw", slots=1, workflows=[workflow(things.task)])
-    hello.draining = True  # it is forgotten as soon as its stream has ended
-    return dispatch_service_pb2.ConnectRequest(hello=hello)
-
-
-def _subscribe(things: Things) -> run_service_pb2.SessionRequest:
-    subscribe = run_service_pb2.SessionSubscribe(run_ids=[things.run_id])
-    return run_service_pb2.SessionRequest(request_id=1, subscribe=subscribe)
-
-
-#: What each RPC is asked, about somebody's things. A new RPC needs a line here and one in the table of scopes.
-REQUESTS: Final[dict[str, Callable[[Things], Any]]] = {
-    "RunService.SubmitRuns": lambda t: run_service_pb2.SubmitRunsRequest(runs=[submission(t.task)]),
-    "RunService.GetRun": lambda t: run_service_pb2.GetRunRequest(run_id=t.run_id),
-    "RunService.ListRuns": lambda _: run_service_pb2.ListRunsRequest(),
-    "RunService.CancelRuns": lambda t: run_service_pb2.CancelRunsRequest(run_ids=[t.run_id]),
-    "RunService.ReplayRuns": lambda t: run_service_pb2.ReplayRunsRequest(run_ids=[t.run_id]),
-    "RunService.DeleteRuns": lambda t: run_service_pb2.DeleteRunsRequest(run_ids=[t.run_id]),
-    "RunService.WaitResult": lambda t: run_service_pb2.WaitResultRequest(run_id=t.run_id, timeout_ms=20_000),
-    "RunService.ListLogs": lambda t: run_service_pb2.ListLogsRequest(run_id=t.run_id),
-    "RunService.TailLogs": lambda t: run_service_pb2.TailLogsRequest(run_id=t.run_id),
-    "RunService.SubscribeToStream": lambda t: run_service_pb2.SubscribeToStreamRequest(run_id=t.run_id),
-    "RunService.WatchRuns": lambda t: run_service_pb2.WatchRunsRequest(run_ids=[t.run_id]),
-    "RunService.Session": _subscribe,
-    "WorkflowService.RegisterWorkflows": lambda t: workflow_service_pb2.RegisterWorkflowsRequest(
-        workflows=[workflow(t.task)]
-    ),
-    "WorkflowService.GetWorkflow": lambda t: workflow_service_pb2.GetWorkflowRequest(name=t.task),
-    "WorkflowService.ListWorkflows": lambda _: workflow_service_pb2.ListWorkflowsRequest(),
-    "WorkflowService.PauseWorkflows": lambda t: workflow_service_pb2.PauseWorkflowsRequest(names=[t.task]),
-    "WorkflowService.ResumeWorkflows": lambda t: workflow_service_pb2.ResumeWorkflowsRequest(names=[t.task]),
-    "WorkflowService.ListQueues": lambda _: workflow_service_pb2.ListQueuesRequest(),
-    "WorkflowService.PauseQueues": lambda t: workflow_service_pb2.PauseQueuesRequest(names=[t.task]),
-    "WorkflowService.ResumeQueues": lambda t: workflow_service_pb2.ResumeQueuesRequest(names=[t.task]),
-    "ScheduleService.CreateCron": lambda t: schedule_service_pb2.CreateCronRequest(spec=_cron(t.task)),
-    "ScheduleService.GetCron": lambda t: schedule_service_pb2.GetCronRequest(cron_id=t.cron_id),
-    "ScheduleService.ListCrons": lambda _: schedule_service_pb2.ListCronsRequest(),
-    "ScheduleService.UpdateCron": lambda t: schedule_service_pb2.UpdateCronRequest(cron_id=t.cron_id, timezone="UTC"),
-    "ScheduleService.DeleteCrons": lambda t: schedule_service_pb2.DeleteCronsRequest(cron_ids=[t.cron_id]),
-    "ScheduleService.PauseCrons": lambda t: schedule_service_pb2.PauseCronsRequest(cron_ids=[t.cron_id]),
-    "ScheduleService.ResumeCrons": lambda t: schedule_service_pb2.ResumeCronsRequest(cron_ids=[t.cron_id]),
-    "ScheduleService.ListScheduledRuns": lambda _: schedule_service_pb2.ListScheduledRunsRequest(),
-    "ScheduleService.UpdateScheduledRun": lambda t: schedule_service_pb2.UpdateScheduledRunRequest(
-        run_id=t.scheduled_id, run_at_ms=_FAR_MS + 1
-    ),
-    "ScheduleService.DeleteScheduledRuns": lambda t: schedule_service_pb2.DeleteScheduledRunsRequest(
-        run_ids=[t.scheduled_id]
-    ),
-    "RateLimitService.PutRateLimit": lambda t: rate_limit_service_pb2.PutRateLimitRequest(
-        limit=rate_limit_pb2.RateLimitSetting(key=t.task, limit=1, window_ms=1_000)
-    ),
-    "RateLimitService.ListRateLimits": lambda _: rate_limit_service_pb2.ListRateLimitsRequest(),
-    "RateLimitService.DeleteRateLimit": lambda t: rate_limit_service_pb2.DeleteRateLimitRequest(key=t.task),
-    "WorkerService.ListWorkers": lambda _: worker_service_pb2.ListWorkersRequest(),
-    "WorkerService.GetWorker": lambda t: worker_service_pb2.GetWorkerRequest(worker_id=t.worker_id),
-    "WorkerService.PauseWorkers": lambda t: worker_service_pb2.PauseWorkersRequest(worker_ids=[t.worker_id]),
-    "WorkerService.ResumeWorkers": lambda t: worker_service_pb2.ResumeWorkersRequest(worker_ids=[t.worker_id]),
-    "WorkerService.ListDispatchers": lambda _: worker_service_pb2.ListDispatchersRequest(),
-    "DispatchService.Connect": _hello,
-    "SystemService.GetSystem": lambda _: system_service_pb2.GetSystemRequest(),
-    "TokenService.CreateToken": lambda _: token_service_pb2.CreateTokenRequest(scopes=[token_pb2.TOKEN_SCOPE_READ]),
-    "TokenService.ListTokens": lambda _: token_service_pb2.ListTokensRequest(),
-    "TokenService.RevokeTokens": lambda t: token_service_pb2.RevokeTokensRequest(token_ids=[t.token_id]),
-}
 
 #: Stores something of the caller's own, whosever things it names.
 STORES_ITS_OWN: Final = {
@@ -143,8 +50,11 @@ STORES_ITS_OWN: Final = {
     "RateLimitService.PutRateLimit",
     "TokenService.CreateToken",
 }
+
+
 #: Answers with something new each time.
 ANSWERS_ANEW: Final = {*STORES_ITS_OWN, "SystemService.GetSystem"}
+
 
 REFUSALS: Final = {
     "no token": error_pb2.ERROR_REASON_TOKEN_MISSING,
@@ -184,11 +94,11 @@ async def ours(shard: Shard, caller: AnyCaller) -> AsyncIterator[Things]:
     text, token_id = await make_token(shard, namespace=OURS)
     things = replace(_nothing(OURS), token_id=token_id)
     connection = caller.open("/windlass.v1.DispatchService/Connect", None, bearer(text))
-    await connection.write(_hello(things))
+    await connection.write(hello_of(things))
     assert (await connection.read()).HasField("welcome")
     await shard.rate_limits.put(OURS, things.task, 1, 1_000)
     delayed = submission(things.task, run_id=things.run_id, delay_ms=3_600_000)
-    scheduled = submission(things.task, run_id=things.scheduled_id, run_at_ms=_FAR_MS)
+    scheduled = submission(things.task, run_id=things.scheduled_id, run_at_ms=FAR_MS)
     await caller.first(
         "/windlass.v1.RunService/SubmitRuns", run_service_pb2.SubmitRunsRequest(runs=[delayed, scheduled]), bearer(text)
     )
@@ -359,13 +269,13 @@ async def test_a_run_id_of_another_namespace_tells_only_that_it_is_taken(
     await session.write(run_service_pb2.SessionRequest(request_id=1, submit=submit))
     (outcome,) = (await session.read()).submitted.outcomes
     assert outcome.error.reason == error_pb2.ERROR_REASON_RUN_ID_TAKEN
-    await session.write(_subscribe(ours))
+    await session.write(subscribe_to(ours))
     assert list((await session.read()).subscribed.unknown_run_ids) == [ours.run_id]
     cancel = run_service_pb2.CancelRunsRequest(run_ids=[ours.run_id], reason="a secret")
     await caller.first("/windlass.v1.RunService/CancelRuns", cancel, bearer(admin))
     # Whatever the outbox had for it would have come before this answer.
     await caller.first("/windlass.v1.RunService/WaitResult", REQUESTS["RunService.WaitResult"](ours), bearer(admin))
-    await session.write(_subscribe(_nothing()))
+    await session.write(subscribe_to(_nothing()))
     assert (await session.read()).HasField("subscribed")
     session.cancel()
 
@@ -377,11 +287,11 @@ async def test_a_worker_id_of_another_namespace_disturbs_nobody(
     text, _ = await make_token(shard, namespace=OURS)
     mine = replace(ours, worker_id=mint_id())
     worker = caller.open("/windlass.v1.DispatchService/Connect", None, bearer(text))
-    await worker.write(_hello(mine))
+    await worker.write(hello_of(mine))
     assert (await worker.read()).HasField("welcome")
     theirs, _ = await make_token(shard, namespace=THEIRS)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await caller.first("/windlass.v1.DispatchService/Connect", _hello(mine), bearer(theirs))
+        await caller.first("/windlass.v1.DispatchService/Connect", hello_of(mine), bearer(theirs))
     assert detail_of(raised.value).reason == error_pb2.ERROR_REASON_PROTOCOL
     beat = dispatch_pb2.Heartbeat(sequence=7)
     await worker.write(dispatch_service_pb2.ConnectRequest(heartbeat=beat))
