@@ -142,14 +142,16 @@ def cancels(stage: Stage) -> str:
 
 
 def time_limits(stage: Stage) -> str:
-    """A task asks for more time, is told when that is nearly over, and may tidy up; its progress is seen."""
+    """A task asks for more time, is told when that is nearly over, and may tidy up; what it says meanwhile is seen."""
     client = stage.clients["python"]
     runs = {language: client.submit(f"{language}.tidy", {}) for language in LANGUAGES}
     for language, run_id in runs.items():
         expect(client.wait(run_id), {"language": language}, f"{language} was told in time")
         progress = stage.app.runs.get(run_id).progress
         expect(progress, Progress(2, 2, "tidied up"), f"progress of the {language} task")
-    return "3 workers: soft timeout, more time, progress"
+        streamed = [chunk.data for chunk in stage.app.runs.subscribe_to_stream(run_id)]
+        expect(streamed, ["tidied up"], f"stream of the {language} task")
+    return "3 workers: soft timeout, more time, progress, stream"
 
 
 def hooks(stage: Stage) -> str:

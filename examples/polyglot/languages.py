@@ -33,8 +33,8 @@ CONFORMANCE: Final = {
 # What a worker does not have of what the protocol leaves to it.
 WITHOUT: Final = {
     "python": [],
-    "go": ["crashes", "streams"],
-    "typescript": ["crashes", "streams"],
+    "go": ["crashes"],
+    "typescript": ["crashes"],
 }
 CLIENTS: Final = {
     "go": [str(GO / "bin" / "client")],

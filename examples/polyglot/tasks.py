@@ -80,6 +80,7 @@ async def tidy(ctx: Context) -> dict[str, Any]:
         await asyncio.sleep(60)
     except SoftTimeoutExceeded:
         ctx.progress(2, 2, "tidied up")
+        await ctx.aio_put_stream("tidied up")
     return {"language": "python"}
 
 

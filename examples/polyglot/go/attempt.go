@@ -84,6 +84,7 @@ type attempt struct {
 	cancel     context.CancelCauseFunc
 	limits     limits
 	hasSlot    bool
+	stream     outStream
 	gaveSlot   bool                 // the task goes on without, and the engine has to know
 	word       *windlassv1.Progress // the newest that is not sent
 	nextWordAt time.Time

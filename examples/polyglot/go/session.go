@@ -69,7 +69,7 @@ func (w *Worker) serve(address string) (greeted bool, err error) {
 func (w *Worker) greet(s *session) *windlassv1.ConnectRequest {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.session, w.accepts, w.asking, w.reports, w.newLabels = s, nil, nil, nil, false
+	w.session, w.accepts, w.asking, w.reports, w.streaming, w.newLabels = s, nil, nil, nil, nil, false
 	s.sentAt, s.draining = time.Now(), w.draining
 	hello := proto.CloneOf(w.hello)
 	hello.HeldLeaseIds, hello.Draining = w.leases(), w.draining
@@ -151,6 +151,7 @@ func (s *session) outgoing() (messages []*windlassv1.ConnectRequest, changed <-c
 		}
 		messages = append(messages, &windlassv1.ConnectRequest{Message: &windlassv1.ConnectRequest_Logs{Logs: logs}})
 	}
+	messages = append(messages, w.takeChunks()...)
 	for words := range slices.Chunk(w.takeWords(), wordsAtOnce) {
 		progresses := &windlassv1.Progresses{Progresses: words}
 		messages = append(messages, &windlassv1.ConnectRequest{Message: &windlassv1.ConnectRequest_Progresses{Progresses: progresses}})
@@ -214,6 +215,11 @@ func (w *Worker) receive(s *session, message *windlassv1.ConnectResponse) {
 			}
 			delete(w.held, ack.GetLeaseId())
 		}
+		for _, ack := range message.Acks.GetChunks() {
+			if a := w.held[ack.GetLeaseId()]; a != nil {
+				a.stream.settle(ack)
+			}
+		}
 		w.change()
 	case *windlassv1.ConnectResponse_HeartbeatAnswer:
 		if answer := message.HeartbeatAnswer; answer.GetSequence() == s.sequence {
@@ -240,8 +246,10 @@ func (w *Worker) onWelcome(s *session, welcome *windlassv1.Welcome) {
 	w.confirm(s.sentAt)
 	s.sentAt = time.Time{}
 	w.lose(welcome.GetLostLeaseIds())
-	w.accepts, w.asking, w.reports = nil, nil, nil
+	w.accepts, w.asking, w.reports, w.streaming = nil, nil, nil, nil
 	for _, a := range w.held {
+		a.stream.sent = 0
+		w.streaming = append(w.streaming, a)
 		if a.report == nil {
 			w.accepts = append(w.accepts, a)
 			w.asking = append(w.asking, a)

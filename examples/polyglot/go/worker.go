@@ -52,6 +52,7 @@ type Worker struct {
 	reports    []*attempt          // to be sent
 	asking     []*attempt          // for more time, or to go on without a slot: to be sent
 	words      []*attempt          // to be sent
+	streaming  []*attempt          // to be sent
 	logs       []*windlassv1.TaskLog
 	newLabels  bool // to be sent
 	draining   bool

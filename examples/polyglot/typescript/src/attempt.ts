@@ -3,6 +3,7 @@
 import { type Assignment, Report, TaskLog } from "./gen/windlass/v1/dispatch.js";
 import { Progress } from "./gen/windlass/v1/run.js";
 import { Limits } from "./limits.js";
+import { OutgoingStream } from "./stream.js";
 
 const MESSAGE_BYTES = 16 * 1024; // of a failure's message and of a log line
 const TRACEBACK_BYTES = 32 * 1024;
@@ -25,6 +26,8 @@ export interface Job {
   refresh(executionMs: number): void;
   /** Has the attempt go on without its slot: others get it. */
   releaseSlot(): void;
+  /** Puts data into the run's stream: kept as it is, in order. Waits while much is not stored yet. */
+  stream(chunk: string | Uint8Array): Promise<void>;
   /** Sets a label of the worker. */
   label(name: string, value: string): void;
 }
@@ -36,7 +39,7 @@ export interface Job {
 export type Task<Input> = (input: Input, job: Job) => unknown;
 
 /** What a task says while it executes. */
-export type Voice = Pick<Job, "log" | "progress" | "refresh" | "releaseSlot" | "label">;
+export type Voice = Pick<Job, "log" | "progress" | "refresh" | "releaseSlot" | "stream" | "label">;
 
 /** Checks an input, or throws: `schema.parse` of zod and the like fit here. */
 export type Parse<Input> = (input: unknown) => Input;
@@ -53,10 +56,13 @@ export class TaskError extends Error {
   }
 }
 
+export const cancelled = (reason: string) => new TaskError("RunCancelled", `the run was cancelled: ${reason}`);
+
 /** A lease that we hold. It waits for a slot, executes, and has a report, kept until acknowledged. */
 export class Attempt {
   readonly abort = new AbortController();
   readonly limits: Limits;
+  readonly stream = new OutgoingStream();
   hasSlot = false;
   gaveSlot = false; // the task goes on without, and the engine has to know
   word: Progress | undefined; // the newest that is not sent

@@ -32,6 +32,13 @@ const worker = new Worker(configFromEnv(), "conformance-typescript", Number(proc
     }
     return {};
   })
+  .handle("conformance.stream", shape({ chunks: "number", every_ms: "number" }), async (input, { stream, signal }) => {
+    for (let n = 1; n <= input.chunks; n++) {
+      if (n > 1 && input.every_ms) await sleep(input.every_ms, undefined, { signal });
+      await stream(n % 2 ? `chunk ${n}` : Buffer.from(`chunk ${n}`));
+    }
+    return {};
+  })
   .handle("conformance.release", shape({ ms: "number" }), async ({ ms }, { releaseSlot, signal }) => {
     releaseSlot();
     await sleep(ms, undefined, { signal });

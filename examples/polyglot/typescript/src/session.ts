@@ -12,6 +12,7 @@ import {
   Heartbeat,
   Report,
   ReportOutcome,
+  TaskChunks,
   TaskLog,
   TaskProgress,
   type Welcome,
@@ -23,8 +24,19 @@ export const PATIENCE_MS = 5_000; // for a welcome, and for the api
 const CLOSE_MS = 1_000;
 const MESSAGE_ROOM = 2 * 1024 * 1024; // a message may have 4 MiB; the largest single item still fits on top
 const LINES_AT_ONCE = 1_000;
+const CHUNKS_AT_ONCE = 9; // attempts, of which each has less than 1,024 chunks under way
 
 type Message = NonNullable<ConnectRequest["message"]>;
+
+/** What waits to be sent. */
+export interface Unsent {
+  logs: TaskLog[];
+  chunks: TaskChunks[];
+  words: TaskProgress[];
+  accepts: Attempt[];
+  asking: Attempt[]; // for more time, or to go on without a slot
+  reports: Attempt[];
+}
 
 export class Session {
   greeted = false;
@@ -95,6 +107,8 @@ export class Session {
             console.error(`an outcome was not taken: ${ReportOutcome[outcome]} (lease ${leaseId})`);
           worker.acknowledge(leaseId);
         }
+        for (const ack of message.value.chunks) worker.held.get(ack.leaseId)?.stream.settle(ack);
+        if (message.value.chunks.length) worker.change();
         return;
       case "heartbeatAnswer":
         if (message.value.sequence === this.#sequence && this.#sentAt !== undefined) {
@@ -138,10 +152,12 @@ export class Session {
       worker.newLabels = false;
       yield { $case: "labels", value: { labels: worker.labels } };
     }
-    const { logs, words, accepts, asking, reports } = worker.takeUnsent();
+    const { logs, chunks, words, accepts, asking, reports } = worker.takeUnsent();
     // Lines first: once its outcome is told, an attempt's lease is over and its lines are dropped.
     for (const some of portions(logs, (log) => TaskLog.encode(log).finish().length, LINES_AT_ONCE))
       yield { $case: "logs", value: { logs: some } };
+    for (const some of portions(chunks, (each) => TaskChunks.encode(each).finish().length, CHUNKS_AT_ONCE))
+      yield { $case: "chunks", value: { chunks: some } };
     for (const some of portions(words, (word) => TaskProgress.encode(word).finish().length))
       yield { $case: "progresses", value: { progresses: some } };
     // One that has ended needs no accept.

@@ -39,11 +39,12 @@ function cheer(_: unknown, { assignment }: Job) {
 }
 
 /** Asks for more time, says how far it is, and tidies up once told that time is short. */
-async function tidy(_: unknown, { refresh, progress, softSignal, signal }: Job) {
+async function tidy(_: unknown, { refresh, progress, stream, softSignal, signal }: Job) {
   refresh(1_200);
   progress(1, 2, "waiting");
   await sleep(60_000, undefined, { signal: softSignal }).catch(() => signal.throwIfAborted());
   progress(2, 2, "tidied up");
+  await stream("tidied up");
   return { language: "typescript" };
 }
 

@@ -3,13 +3,13 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type ServiceError, status } from "@grpc/grpc-js";
-import { Attempt, type Handler, type Parse, type Task, TaskError, type Voice } from "./attempt.js";
+import { Attempt, cancelled, type Handler, type Parse, type Task, TaskError, type Voice } from "./attempt.js";
 import { unary } from "./client.js";
 import { callMetadata, channelOptions, type Config } from "./config.js";
 import { type Assignment, Hello, type TaskLog, TaskProgress, type Welcome } from "./gen/windlass/v1/dispatch.js";
 import { WorkerServiceClient } from "./gen/windlass/v1/worker_service.js";
 import { type DeepPartial, type TaskDefinition, WorkflowDefinition } from "./gen/windlass/v1/workflow.js";
-import { PATIENCE_MS, Session } from "./session.js";
+import { PATIENCE_MS, Session, type Unsent } from "./session.js";
 
 const FIRST_DELAY_MS = 100; // between two connections: random, doubled up to the longest
 const LONGEST_DELAY_MS = 2_000;
@@ -21,15 +21,6 @@ const SEEN_LEASES = 10_000;
 const KEPT_LOGS = 10_000;
 const PROGRESS_EVERY_MS = 250; // what a task says in between is replaced by what it says next
 
-/** What waits to be sent. */
-export interface Unsent {
-  logs: TaskLog[];
-  words: TaskProgress[];
-  accepts: Attempt[];
-  asking: Attempt[]; // for more time, or to go on without a slot
-  reports: Attempt[];
-}
-
 export class Worker {
   readonly config: Config;
   readonly held = new Map<string, Attempt>(); // by lease
@@ -40,10 +31,11 @@ export class Worker {
   #tell!: () => void;
   #waiting: Attempt[] = []; // for a slot
   #free: number; // slots
-  #accepts: Attempt[] = []; // to be sent, as are the next four
+  #accepts: Attempt[] = []; // to be sent, as are the next five
   #asking: Attempt[] = [];
   #reports: Attempt[] = [];
   #words: Attempt[] = [];
+  #streaming: Attempt[] = [];
   #logs: TaskLog[] = [];
   newLabels = false; // to be sent
   readonly #hello: Hello;
@@ -159,7 +151,8 @@ export class Worker {
     this.lose(welcome.lostLeaseIds);
     const held = [...this.held.values()];
     this.#accepts = held.filter((attempt) => !attempt.report);
-    this.#asking = held;
+    this.#asking = this.#streaming = held;
+    for (const attempt of held) attempt.stream.sendAgain();
     this.#reports = held.filter((attempt) => attempt.report);
     this.change();
   }
@@ -167,14 +160,15 @@ export class Worker {
   takeUnsent(): Unsent {
     const [logs, words, accepts, reports] = [this.#logs, this.#takeWords(), this.#accepts, this.#reports];
     const asking = this.#asking.filter((attempt) => !attempt.report);
-    [this.#logs, this.#accepts, this.#asking, this.#reports] = [[], [], [], []];
-    return { logs, words, accepts, asking, reports };
+    const chunks = this.#ours(this.#streaming).flatMap(({ stream, leaseId, assignment }) => stream.take(leaseId, assignment.runId));
+    [this.#logs, this.#accepts, this.#asking, this.#reports, this.#streaming] = [[], [], [], [], []];
+    return { logs, chunks, words, accepts, asking, reports };
   }
 
   #takeWords(): TaskProgress[] {
-    const ours = this.#words.filter((attempt) => this.held.get(attempt.leaseId) === attempt);
+    const words = this.#ours(this.#words);
     this.#words = [];
-    return ours.flatMap((attempt) => {
+    return words.flatMap((attempt) => {
       const { leaseId, word: progress } = attempt;
       if (!progress) return [];
       attempt.word = undefined;
@@ -228,7 +222,7 @@ export class Worker {
     this.#queue(this.#asking, attempt);
   }
 
-  /** The labels that it has now, for everybody who looks at them later. */
+  /** The labels that it has now. */
   get labels(): Record<string, string> {
     return { ...this.#hello.labels };
   }
@@ -274,6 +268,14 @@ export class Worker {
       refresh: (executionMs) => {
         if (!attempt.report && attempt.limits.refresh(executionMs)) this.#queue(this.#asking, attempt);
       },
+      stream: async (chunk) => {
+        attempt.abort.signal.throwIfAborted();
+        while (!attempt.stream.put(chunk, attempt.assignment.attempt)) {
+          await this.changed;
+          attempt.abort.signal.throwIfAborted();
+        }
+        this.#queue(this.#streaming, attempt);
+      },
       releaseSlot: () => this.#releaseSlot(attempt),
       label: (name, value) => void this.label(name, value),
     };
@@ -285,6 +287,7 @@ export class Worker {
    */
   stop(attempt: Attempt, reason: Error, graceMs: number): void {
     attempt.abort.abort(reason);
+    this.change();
     setTimeout(() => this.#finish(attempt, attempt.failed(reason)), graceMs);
   }
 
@@ -376,6 +379,10 @@ export class Worker {
     this.change();
   }
 
+  #ours(attempts: Attempt[]): Attempt[] {
+    return attempts.filter((attempt) => this.held.get(attempt.leaseId) === attempt);
+  }
+
   #known(leaseIds: string[]): Attempt[] {
     return leaseIds.map((id) => this.held.get(id)).filter((attempt) => attempt !== undefined);
   }
@@ -383,8 +390,6 @@ export class Worker {
 
 /** Names a task: two workflows may have tasks of one name. */
 const keyOf = (workflow: string, task: string) => JSON.stringify([workflow, task]);
-
-const cancelled = (reason: string) => new TaskError("RunCancelled", `the run was cancelled: ${reason}`);
 
 /** Whether what was said in place of a welcome would be said again: no token, or our very first Hello is wrong. */
 function isFinal(error: unknown, welcomed: boolean): boolean {

@@ -43,6 +43,7 @@ func serve() error {
 	worker.Handle("conformance.log", logLines, nil)
 	worker.Handle("conformance.progress", progress, nil)
 	worker.Handle("conformance.limits", limits, nil)
+	worker.Handle("conformance.stream", stream, nil)
 	worker.Handle("conformance.release", release, nil)
 	worker.Handle("conformance.label", label, nil)
 	worker.HandleWorkflow(&windlassv1.WorkflowDefinition{
@@ -111,6 +112,33 @@ func hold(ctx context.Context, job *windlass.Job) (any, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+func stream(ctx context.Context, job *windlass.Job) (any, error) {
+	var input struct {
+		Chunks  int
+		EveryMs int64 `json:"every_ms"`
+	}
+	if err := job.Bind(&input); err != nil {
+		return nil, err
+	}
+	for n := 1; n <= input.Chunks; n++ {
+		if n > 1 && input.EveryMs > 0 {
+			select {
+			case <-time.After(time.Duration(input.EveryMs) * time.Millisecond):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		put := job.StreamText
+		if n%2 == 0 {
+			put = func(text string) error { return job.StreamBytes([]byte(text)) }
+		}
+		if err := put(fmt.Sprintf("chunk %d", n)); err != nil {
+			return nil, err
+		}
+	}
+	return struct{}{}, nil
 }
 
 func release(ctx context.Context, job *windlass.Job) (any, error) {

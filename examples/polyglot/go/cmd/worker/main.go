@@ -105,13 +105,13 @@ func cheer(_ context.Context, job *windlass.Job) (any, error) {
 }
 
 // tidy asks for more time, says how far it is, and tidies up once told that time is short.
-func tidy(ctx context.Context, job *windlass.Job) (any, error) {
+func tidy(_ context.Context, job *windlass.Job) (any, error) {
 	job.Refresh(1_200 * time.Millisecond)
 	job.Progress(1, 2, "waiting")
 	select {
 	case <-job.Soft().Done():
 		job.Progress(2, 2, "tidied up")
-		return map[string]string{"language": "go"}, ctx.Err()
+		return map[string]string{"language": "go"}, job.StreamText("tidied up")
 	case <-time.After(time.Minute):
 		return nil, errors.New("nobody has told it")
 	}
