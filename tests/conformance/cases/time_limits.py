@@ -43,9 +43,9 @@ async def who_was_told_is_still_stopped(rig: Rig) -> None:
 async def more_time_is_told_and_given(rig: Rig) -> None:
     """A task that asks for more time has it, and the engine is told; one without a limit gets none by that."""
     link = await rig.connect()
-    longer = work.limits(1_200, refresh_ms=_LONG_MS, execution_timeout_ms=600)
+    longer = work.limits(1_500, refresh_ms=_LONG_MS, execution_timeout_ms=1_000)
     shorter = work.limits(refresh_ms=600, execution_timeout_ms=_LONG_MS)
-    unlimited = work.limits(1_200, refresh_ms=300)
+    unlimited = work.limits(1_500, refresh_ms=300)
     link.assign(longer, shorter, unlimited)
     told = await link.refresh(longer)
     assert told.run_id == longer.run_id, f"run_id: expected {longer.run_id}, got {told.run_id!r}"
@@ -85,7 +85,7 @@ async def more_time_is_told_again(rig: Rig) -> None:
 async def the_soft_timeout_moves_along(rig: Rig) -> None:
     """A soft timeout that is still to come keeps its distance before the end when that moves, either way."""
     link = await rig.connect()
-    later = work.limits(800, refresh_ms=_LONG_MS, soft_timeout_ms=400, execution_timeout_ms=60_000)
+    later = work.limits(1_200, refresh_ms=_LONG_MS, soft_timeout_ms=800, execution_timeout_ms=60_000)
     earlier = work.limits(refresh_ms=2_300, soft_timeout_ms=58_000, execution_timeout_ms=60_000)
     link.assign(later, earlier)
     work.expect_output(await link.outcome(later), {"told": False})
