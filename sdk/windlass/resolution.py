@@ -218,5 +218,5 @@ def _told(error: BaseException | None) -> tuple[Any, Any, Any]:
 def _log_second(raised: BaseException, step: Step, ctx: Context) -> None:
     """Tell of an error that does not count: the attempt had failed before."""
     text = f"the dependency at {where(step.function)} failed as it closed after a failure: {type(raised).__name__}"
-    _log.warning("task %s (run %s): %s", ctx.task_name, ctx.workflow_run_id, text, exc_info=raised)
+    _log.warning("task %s (run %s): %s", ctx.task_name, ctx.task_run_id, text, exc_info=raised)
     ctx.log(f"{text}: {raised}", "WARNING")
