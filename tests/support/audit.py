@@ -68,12 +68,13 @@ def audit(s: Snapshot, slotless: Collection[str] = ()) -> Iterator[str]:
 
 
 def _hooks(s: Snapshot) -> Iterator[str]:
-    owed = s.zset("hk")
+    ended = set()
     for name, (run,) in s.keys_of("run").items():
         fields = s.hash(name)
-        phase = fields["ph"].decode()
-        if Phase(phase).terminal and phase in fields.get("hk", b"").decode() and (run in owed) == ("hr" in fields):
-            yield f"{run} has ended as {phase}: its hook is owed: {run in owed}, and started: {'hr' in fields}"
+        if fields["ph"].decode() in fields.get("hk", b"").decode() and "hr" not in fields:
+            ended.add(run)
+    if (owed := set(s.zset("hk"))) != ended:
+        yield f"ends of {sorted(ended)} are to be followed by hooks, and owed one are {sorted(owed)}"
 
 
 def _keys(s: Snapshot) -> Iterator[str]:

@@ -50,8 +50,8 @@ _FENCES: Final[dict[str, Fence]] = {
     "an end has one hook": {
         "hooks_start": [
             (
-                "call('ZREM', K.hooks_due(), run)\n",
-                "if math.random(4) == 1 then call('ZREM', K.hooks_due(), run) end\n",
+                "if call('ZREM', K.hooks_due(), run) == 0 or not hook then return false end",
+                "if math.random(4) == 1 then call('ZREM', K.hooks_due(), run) end",
             ),
             ("if seen[run] or not all_new and call('EXISTS', keys[place]) == 1 then", "if false then"),
         ]

@@ -29,6 +29,8 @@ class ModelRun:
     slotless: str = ""
     # It was to start at a time, and not after a delay.
     at_time: bool = False
+    # What it waits for comes in this order: delays and backoffs as they began, and far behind them times.
+    due: tuple[int, int, str] = (0, 0, "")
     attempt: int = 0
     lease: str = ""
     worker: str = ""
@@ -123,6 +125,8 @@ class Oracle:
             return
         if mother is not None:
             mother.children.add(run)
+        if model.phase == Phase.SCHEDULED:
+            model.due = (1, 0, run) if model.at_time else (0, self.gates.tick(), run)
         if model.phase == Phase.READY:
             model.since = self.gates.tick()
             self.gates.arrive(run)
@@ -207,6 +211,8 @@ class Oracle:
         if not r.holds(lease):
             return "duplicate" if r.lease == lease else "lease_lost"
         told = self._end_badly(r, verdict, later=later)
+        if r.phase == Phase.BACKOFF:
+            r.due = (0, self.gates.tick(), run)
         self.gates.settle(run)
         return told
 
@@ -284,12 +290,11 @@ class Oracle:
                     self.cancel(child)
 
     def _end_waits(self) -> None:
-        first = [run for run, r in self.runs.items() if r.phase == Phase.SCHEDULED]
-        again = [run for run, r in self.runs.items() if r.phase == Phase.BACKOFF]
-        for run in [*first, *again]:
-            self.runs[run].phase = Phase.READY
-        self.gates.settle(*again)
-        self.gates.arrive(*first)
+        due = {run: r for run, r in self.runs.items() if r.phase in {Phase.SCHEDULED, Phase.BACKOFF}}
+        again = {run for run, r in due.items() if r.phase == Phase.BACKOFF}
+        for r in due.values():
+            r.phase = Phase.READY
+        self.gates.arrive(*sorted(due, key=lambda run: due[run].due), again=again)
 
     def overdue(self) -> set[tuple[str, str]]:
         """(run, lease) of the attempts that have a time to stop."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from windlass_core.domain.phase import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from tests.support.oracle import ModelRun, Oracle
 
@@ -53,16 +53,20 @@ class GateOracle:
                 self.used[key] += units
         r.keeps = True
 
-    def arrive(self, *runs: str) -> None:
-        """They are ready for the first time: some are too many, or others are by now."""
+    def arrive(self, *runs: str, again: Container[str] = ()) -> None:
+        """They are ready, but for those `again` for the first time: some are too many, or others are by now."""
         now = self.tick()
         for run in runs:
             r = self._oracle.runs[run]
-            if any(gate[3] == "cn" and len(self._of(gate[1])) >= gate[2] for gate in r.gates):
-                self._oracle.end_cancelled(r)
+            if run in again:
+                self._contend(run, r, now)
+            elif any(gate[3] == "cn" and len(self._of(gate[1])) >= gate[2] for gate in r.gates):
+                self._oracle.cancel(run)
             else:
                 self._contend(run, r, now)
-        for gate in [gate for run in runs for gate in self._oracle.runs[run].gates if gate[3] == "cip"]:
+        for gate in [
+            gate for run in runs if run not in again for gate in self._oracle.runs[run].gates if gate[3] == "cip"
+        ]:
             contenders = self._of(gate[1])
             for run in sorted(contenders, key=lambda run: (contenders[run], run))[: max(0, len(contenders) - gate[2])]:
                 del contenders[run]

@@ -180,6 +180,8 @@ class Submits(Workers):
         expires_ms = LATER_MS if model.to_start else 0
         changed = Submission(run, b"spec", flow_of(model.task), 2, "v1", 0, expires_ms, more=more)
         assert self._do(self._shard.scheduled.change(NAMESPACE, b"spec", changed)) == expected
+        if expected == "changed":
+            model.due = (2, 0, run)
 
     @rule()
     def end_windows(self) -> None:

@@ -33,11 +33,9 @@
 local batches = {}
 
 local function start(run, replays, hook)
-  local flow, phase, replayed = unpack(call('HMGET', K.run(run), 'f', 'ph', 'rp'))
-  -- Of a later end, or of none.
-  if PHASE.TERMINAL[phase] and (tonumber(replayed) or 0) ~= replays then return false end
-  call('ZREM', K.hooks_due(), run)
-  if not PHASE.TERMINAL[phase] or not hook then return false end
+  local flow, replayed = unpack(call('HMGET', K.run(run), 'f', 'rp'))
+  if not flow or (tonumber(replayed) or 0) ~= replays then return false end
+  if call('ZREM', K.hooks_due(), run) == 0 or not hook then return false end
   local namespace = namespace_of(flow)
   batches[namespace] = batches[namespace] or {}
   table.insert(batches[namespace], hook)

@@ -12,6 +12,7 @@
 --!include demand
 --!include flows
 --!include idempotency
+--!include hooks
 --!include removing
 local namespace, runs = unpack(cmsgpack.unpack(ARGV[1]))
 local outcomes = {}
@@ -27,4 +28,5 @@ for place, run in ipairs(runs) do
   end
 end
 count_gathered()
+settle_hooks()
 return cmsgpack.pack(outcomes)

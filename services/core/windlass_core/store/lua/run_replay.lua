@@ -19,6 +19,7 @@
 --!include finish
 --!include failing
 --!include idempotency
+--!include hooks
 local namespace, only_failed, runs = unpack(cmsgpack.unpack(ARGV[1]))
 -- What the last execution left. Who waited for its end has been told; a time to start by was the submit's.
 local LEFT = { 'd', 'o', 'cx', 'L', 'wk', 's', 'n', 'cr', 'lo', 'is', 'xs', 'w', 'ww', 'pg', 'hr' }
@@ -29,7 +30,7 @@ local function join_parent(run, parent)
 end
 
 local function replay(run)
-  local f = call('HMGET', K.run(run), 'f', 'ph', 'p', 'pa', 'fw', 'rp', 'n', 'ik', 'ic', 'g')
+  local f = call('HMGET', K.run(run), 'f', 'ph', 'p', 'pa', 'fw', 'rp', 'n', 'ik', 'ic', 'g', 'hk')
   local r = { f = f[1], p = f[3], t = now, g = f[10] }
   if not r.f or namespace_of(r.f) ~= namespace then return 'unknown' end
   if not PHASE.TERMINAL[f[2]] then return f[6] and not f[7] and 'already' or 'not_ended' end
@@ -39,6 +40,7 @@ local function replay(run)
     take_key(run, f[8], f[9], 0)
   end
   call('ZREM', K.failed_by_time(namespace), run)
+  if f[11] then forgo_hook(run) end
   call('HDEL', K.run(run), unpack(LEFT))
   if r.g then r.p = first_place(level_of(r.p), r.g) end
   call('HSET', K.run(run), 't', now, 'p', r.p)
@@ -53,4 +55,5 @@ local outcomes = {}
 for place, run in ipairs(runs) do outcomes[place] = replay(run) end
 for group in pairs(push_gathered()) do mark_dirty(group) end
 tell_gathered()
+settle_hooks()
 return cmsgpack.pack(outcomes)

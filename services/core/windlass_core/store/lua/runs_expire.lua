@@ -13,6 +13,7 @@
 --!include demand
 --!include flows
 --!include idempotency
+--!include hooks
 --!include removing
 local retention, most = unpack(cmsgpack.unpack(ARGV[1]))
 local passed, deleted = 0, 0
@@ -30,4 +31,5 @@ for _, entry in ipairs(call('LRANGE', K.done(), 0, most - 1)) do
 end
 if passed > 0 then call('LTRIM', K.done(), passed, -1) end
 count_gathered()
+settle_hooks()
 return cmsgpack.pack({ deleted, passed == most })
