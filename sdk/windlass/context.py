@@ -15,7 +15,7 @@ from windlass.stream_chunk import chunk_message
 from windlass.transport.error_detail import from_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from windlass.duration import Duration
     from windlass.exceptions import TaskRunError
@@ -28,14 +28,32 @@ if TYPE_CHECKING:
 current: Final[ContextVar[Context | None]] = ContextVar("windlass_context", default=None)
 
 
-class TakesChunks(Protocol):
-    """Where an attempt's stream goes. Both wait while too much is under way."""
+class Voice(Protocol):
+    """Carries what a task says. From any thread; nothing blocks but `put_chunk`."""
+
+    def log(self, level: str, message: str) -> None:
+        """Keep a line with the run."""
+
+    def progress(self, progress: run_pb2.Progress) -> None:
+        """Tell how far the attempt is."""
 
     def put_chunk(self, chunk: run_pb2.StreamChunk) -> None:
-        """Put a chunk, from any thread."""
+        """Put a chunk into the run's stream; waits while too much is under way."""
 
     async def aio_put_chunk(self, chunk: run_pb2.StreamChunk) -> None:
-        """Put a chunk, on any loop."""
+        """Do as `put_chunk`, on any loop."""
+
+    def refresh(self, timeout_ms: int) -> None:
+        """Count the attempt's time limits anew."""
+
+    def release_slot(self) -> None:
+        """Let others have the attempt's slots."""
+
+    def change_labels(self, changes: dict[str, str]) -> None:
+        """Tell of labels that the worker has from now on."""
+
+    def cancel_self(self) -> None:
+        """Cancel the run that this is an attempt of."""
 
 
 class Context:
@@ -44,16 +62,10 @@ class Context:
     __slots__ = (
         "_assignment",
         "_cancel_reason",
-        "_cancel_self",
         "_cancelled",
         "_default_priority",
         "_lifespan",
-        "_log",
-        "_refresh",
-        "_release_slot",
-        "_stream",
-        "_tell_labels",
-        "_tell_progress",
+        "_voice",
         "_worker_id",
         "_worker_labels",
     )
@@ -63,29 +75,17 @@ class Context:
         assignment: dispatch_pb2.Assignment,
         worker_id: str,
         worker_labels: WorkerLabels,
-        log: Callable[[str, str], None],
-        cancel_self: Callable[[], None],
-        lifespan: Any = None,
-        tell_progress: Callable[[run_pb2.Progress], None] | None = None,
-        refresh: Callable[[int], None] | None = None,
-        default_priority: Priority = Priority.MEDIUM,
-        release_slot: Callable[[], None] | None = None,
-        tell_labels: Callable[[dict[str, str]], None] | None = None,
-        stream: TakesChunks | None = None,
+        voice: Voice,
+        lifespan: Any,
+        default_priority: Priority,
     ) -> None:
         """Wrap one attempt. Built by the worker, and by `mock_run`; never by users."""
         self._assignment = assignment
         self._worker_id = worker_id
         self._worker_labels = worker_labels
-        self._log = log
-        self._cancel_self = cancel_self
+        self._voice = voice
         self._lifespan = lifespan
-        self._tell_progress = tell_progress
-        self._refresh = refresh
         self._default_priority = default_priority
-        self._release_slot = release_slot
-        self._tell_labels = tell_labels
-        self._stream = stream
         self._cancelled = assignment.cancel_requested
         self._cancel_reason = ""
 
@@ -143,8 +143,8 @@ class Context:
             changed = self._worker_labels.upsert(labels)
         except (TypeError, ValueError) as error:
             raise InvalidInput(str(error), field="labels") from None
-        if changed and self._tell_labels is not None:
-            self._tell_labels(changed)
+        if changed:
+            self._voice.change_labels(changed)
 
     async def aio_upsert_worker_labels(self, labels: Mapping[str, LabelValue]) -> None:
         """Do as `upsert_worker_labels`."""
@@ -246,7 +246,7 @@ class Context:
         if name not in _LEVELS:
             msg = f"level={level!r}: one of {', '.join(_LEVELS)} was expected"
             raise ValueError(msg)
-        self._log(name, str(message))
+        self._voice.log(name, str(message))
 
     async def aio_log(self, message: object, level: str = "INFO") -> None:
         """Do as `log`."""
@@ -263,9 +263,7 @@ class Context:
             message: for people, turned into text; at most 1,000 characters of it are kept.
 
         """
-        told = progress_message(done, total, message)
-        if self._tell_progress is not None:
-            self._tell_progress(told)
+        self._voice.progress(progress_message(done, total, message))
 
     async def aio_progress(self, done: float, total: float | None = None, message: object = "") -> None:
         """Do as `progress`."""
@@ -287,23 +285,19 @@ class Context:
             SyncCallOnLoop: this is the worker's own event loop: use `aio_put_stream`.
 
         """
-        message = chunk_message(chunk, self.attempt_number)
-        if self._stream is not None:
-            self._stream.put_chunk(message)
+        self._voice.put_chunk(chunk_message(chunk, self.attempt_number))
 
     async def aio_put_stream(self, chunk: str | bytes) -> None:
         """Do as `put_stream`."""
-        message = chunk_message(chunk, self.attempt_number)
-        if self._stream is not None:
-            await self._stream.aio_put_chunk(message)
+        await self._voice.aio_put_chunk(chunk_message(chunk, self.attempt_number))
 
     def cancel(self) -> None:
         """Cancel this run: it ends CANCELLED whatever the task then returns. Returns at once."""
-        self._cancel_self()
+        self._voice.cancel_self()
 
     async def aio_cancel(self) -> None:
         """Do as `cancel`."""
-        self._cancel_self()
+        self._voice.cancel_self()
 
     def refresh_timeout(self, duration: Duration) -> None:
         """Give this attempt more time: from now on it may execute for `duration`, in place of what is left.
@@ -324,8 +318,7 @@ class Context:
             raise InvalidInput(str(error), field="duration") from None
         if not timeout_ms:
             raise InvalidInput("duration=0: a length of time over 0 was expected", field="duration")
-        if self._refresh is not None:
-            self._refresh(timeout_ms)
+        self._voice.refresh(timeout_ms)
 
     async def aio_refresh_timeout(self, duration: Duration) -> None:
         """Do as `refresh_timeout`."""
@@ -337,8 +330,7 @@ class Context:
         Everything else stays: its time limits, what cancels it, its concurrency keys, and a retry takes slots again.
         Nothing bounds any more how many attempts go on so. Returns at once; harmless when repeated.
         """
-        if self._release_slot is not None:
-            self._release_slot()
+        self._voice.release_slot()
 
     async def aio_release_slot(self) -> None:
         """Do as `release_slot`."""

@@ -45,21 +45,40 @@ def mock_context(
             workflow_name=task.workflow.name, input_json=input_json, metadata_json=metadata_json, hook=hook
         ),
     )
+    voice = _Unheard()
+    voice.context = Context(assignment, MOCKED, WorkerLabels({}), voice, lifespan, task.workflow.default_priority)
+    return voice.context
+
+
+class _Unheard:
+    """The voice of a run that exists nowhere: what it says goes nowhere, but it can cancel itself."""
+
     context: Context
 
-    def cancel_self() -> None:
-        context._mark_cancelled("cancelled by the task")  # noqa: SLF001 - its own maker
+    def log(self, level: str, message: str) -> None:
+        """See Voice."""
 
-    context = Context(
-        assignment,
-        MOCKED,
-        WorkerLabels({}),
-        _drop_line,
-        cancel_self,
-        lifespan,
-        default_priority=task.workflow.default_priority,
-    )
-    return context
+    def progress(self, progress: run_pb2.Progress) -> None:
+        """See Voice."""
+
+    def put_chunk(self, chunk: run_pb2.StreamChunk) -> None:
+        """See Voice."""
+
+    async def aio_put_chunk(self, chunk: run_pb2.StreamChunk) -> None:
+        """See Voice."""
+
+    def refresh(self, timeout_ms: int) -> None:
+        """See Voice."""
+
+    def release_slot(self) -> None:
+        """See Voice."""
+
+    def change_labels(self, changes: dict[str, str]) -> None:
+        """See Voice."""
+
+    def cancel_self(self) -> None:
+        """See Voice."""
+        self.context._mark_cancelled("cancelled by the task")  # noqa: SLF001 - its own maker
 
 
 def mock_hook(
@@ -90,7 +109,3 @@ def _failure(error: BaseException) -> run_pb2.Failure:
             type=error.type, message=error.error, traceback=error.traceback, attempt=max(error.attempt, 1)
         )
     return run_pb2.Failure(type=type(error).__name__, message=str(error), attempt=1)
-
-
-def _drop_line(level: str, message: str) -> None:
-    """Lines of a mocked run go nowhere."""

@@ -60,7 +60,7 @@ _making: Final = threading.Lock()
 
 
 class Attempt:
-    """One attempt under way."""
+    """One attempt under way, and the voice of its task."""
 
     __slots__ = (
         "_break_off",
@@ -116,20 +116,7 @@ class Attempt:
         self.answer: Callable[[], None] | None = None
         self._reports = reports
         self._break_off: Callable[[], object] | None = None
-        self.context = Context(
-            assignment,
-            worker_id,
-            labels,
-            self.log,
-            self.cancel_self,
-            lifespan,
-            self.progress,
-            self.refresh,
-            task.workflow.default_priority,
-            self.release_slot,
-            reports.labels_changed,
-            self,
-        )
+        self.context = Context(assignment, worker_id, labels, self, lifespan, task.workflow.default_priority)
 
     def log(self, level: str, message: str) -> None:
         """Keep a line with the run. From any thread."""
@@ -188,6 +175,10 @@ class Attempt:
             self.has_slot = False
             self._give_way(self)
             self._reports.slot_released(self.lease_id, self.run_id)
+
+    def change_labels(self, changes: dict[str, str]) -> None:
+        """Tell of labels that its worker has from now on. From any thread."""
+        self._reports.labels_changed(changes)
 
     def tell(self) -> None:
         """Raise SoftTimeoutExceeded in the task, where it stands: in its thread or on the loop. On the loop."""
