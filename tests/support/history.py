@@ -47,7 +47,7 @@ class StoredEnd:
     #: How often it was replayed: so many ends it had before this one.
     replays: int = 0
     #: The ends that a hook follows.
-    hooked: frozenset[Phase] = frozenset()
+    hooked: Sequence[Phase] = ()
     #: Of the run of a hook: the run that it follows, and the end that it was told of.
     follows: str = ""
     told_of: Phase | None = None

@@ -67,7 +67,7 @@ def _to_end(run_id: str, values: Sequence[bytes | None]) -> StoredEnd:
         lease_id=(lease or b"").decode(),
         nonce=nonce_of(json.loads(output)) if output else "",
         replays=int(replays or 0),
-        hooked=frozenset(map(Phase, (hooked or b"").decode())),
+        hooked=[*map(Phase, (hooked or b"").decode())],
         follows=hook.run_id,
         told_of=(Phase.FAILED if hook.failures else Phase.COMPLETED) if hook.run_id else None,
     )

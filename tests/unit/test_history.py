@@ -34,7 +34,7 @@ def good() -> History:
             Execution(HOOK, 1, "l8", "w1", "n8", 2.5, 2.6),
         ],
         runs={
-            A: StoredEnd(A, Phase.COMPLETED, 1, "l1", "n1", hooked=frozenset({Phase.COMPLETED})),
+            A: StoredEnd(A, Phase.COMPLETED, 1, "l1", "n1", hooked=[Phase.COMPLETED]),
             HOOK: StoredEnd(HOOK, Phase.COMPLETED, 1, "l8", "n8", follows=A, told_of=Phase.COMPLETED),
             B: StoredEnd(B, Phase.COMPLETED, 1, "l3", "n3"),
             C: StoredEnd(C, Phase.FAILED, 2, "l5", ""),
@@ -233,7 +233,7 @@ def hook_of_nothing(h: History) -> History:
 
 def hook_that_nobody_asked_for(h: History) -> History:
     """A run without hooks is followed by one."""
-    return replace(h, runs={**h.runs, A: replace(h.runs[A], hooked=frozenset())})
+    return replace(h, runs={**h.runs, A: replace(h.runs[A], hooked=[])})
 
 
 def tick_run_twice(h: History) -> History:
