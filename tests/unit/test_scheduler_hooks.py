@@ -12,6 +12,7 @@ from tests.support.world import NAMESPACE
 from windlass.v1 import run_pb2, run_service_pb2, workflow_pb2
 from windlass_core.definitions import DefinitionCache
 from windlass_core.domain.errors import InvalidField
+from windlass_core.domain.limits import MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
 from windlass_core.hooks import run_id_of
 from windlass_core.metrics import Metrics
 from windlass_core.submission import check_submission
@@ -40,14 +41,14 @@ async def _register(world: World, **fields: Any) -> Definition:
     return definition
 
 
-async def _running(world: World, definition: Definition, **limits: int) -> str:
+async def _running(world: World, definition: Definition, note: str = "", **limits: int) -> str:
     """A run of the workflow, with what a caller can say of one, that a worker has."""
     if not world.sessions:
         await world.connect()
     spec = run_pb2.RunSpec(
         workflow_name="t",
         input_json=b'{"id":7}',
-        metadata_json=b'{"who":"me"}',
+        metadata_json=json.dumps({"who": "me"} | ({"note": note} if note else {})).encode(),
         priority=workflow_pb2.PRIORITY_HIGH,
         queue="q",
         retry=workflow_pb2.RetryPolicy(max_attempts=9),
@@ -136,6 +137,37 @@ async def test_a_hook_has_the_terms_of_its_own_task(world: World, starter: HookS
     assert b"on_success0" in fields["g"]
     assert b"|w0|" not in fields["g"]
     assert fields["f"].endswith(b"x2")
+
+
+async def test_a_hook_keeps_metadata_that_defaults_have_made_large(world: World, starter: HookStarter) -> None:
+    """The caller's and the workflow's are within the limit, each by itself."""
+    defaults = json.dumps({"about": "x" * (MAX_METADATA_BYTES - 100)}).encode()
+    run = await _running(world, await _register(world, default_metadata_json=defaults), note="y" * 1_000)
+    await world.complete(run)
+    await starter.start_owed()
+    metadata = (await _hook_of(world, run)).metadata_json
+    assert len(metadata) > MAX_METADATA_BYTES
+    assert json.loads(metadata).keys() == {"about", "who", "note"}
+
+
+async def test_the_largest_output_fits_beside_the_largest_input(world: World, starter: HookStarter) -> None:
+    """Whatever a submit and a worker may say, a hook can be told."""
+    definition = await _register(world, default_metadata_json=b'{"a":1}')
+    await world.connect()
+    spec = run_pb2.RunSpec(
+        workflow_name="t",
+        input_json=b'"%b"' % (b"x" * (MAX_PAYLOAD_BYTES - 2)),
+        # With the defaults it is written anew, each letter as six bytes in place of two: all that is taken.
+        metadata_json=b'{"n":"%b"}' % ("é" * 32_755).encode(),
+    )
+    run = check_submission(
+        run_service_pb2.RunSubmission(spec=spec), definition, namespace=NAMESPACE, wait=False, path="run"
+    )
+    await world.shard.runs.submit(NAMESPACE, "a1", [], [run])
+    await world.match()
+    await world.complete(run.run_id, output=b'{"work":"%b"}' % (b"x" * (MAX_PAYLOAD_BYTES - 2)))
+    await starter.start_owed()
+    assert (await _hook_of(world, run.run_id)).hook.run_id == run.run_id
 
 
 async def test_a_limit_that_was_deleted_since_does_not_keep_a_hook_from_starting(

@@ -24,6 +24,8 @@ _NO_LIMITS: Final[Mapping[str, int]] = MappingProxyType({})
 _MAX_TRACE_BYTES = 1024
 # All of a run's spec: its input, its metadata with the definition's, and the names and lists besides.
 _MAX_SPEC_BYTES = MAX_PAYLOAD_BYTES + 3 * MAX_METADATA_BYTES
+# A hook's: besides, the output of the run that it follows, or how that failed, and the names.
+_MAX_HOOK_BYTES = _MAX_SPEC_BYTES + MAX_PAYLOAD_BYTES + MAX_METADATA_BYTES
 
 
 def check_submission(
@@ -49,6 +51,8 @@ def check_submission(
         run_id = check_run_id(submission.run_id, f"{path}.run_id")
     else:
         run_id = mint_run_id(time.time_ns() // 1_000_000, os.urandom(10))
+    if not by_engine:
+        _check_own(spec, f"{path}.spec")
     given = _check_input(spec.input_json, f"{path}.spec.input_json")
     metadata: Mapping[str, Any] = {}
     if spec.metadata_json or definition.metadata:
@@ -57,8 +61,6 @@ def check_submission(
     queue = check_name(spec.queue, f"{path}.spec.queue") if spec.queue else definition.queue
     delay_ms = check_duration(spec.delay_ms, f"{path}.spec.delay_ms")
     expires_ms = _check_expiry(spec, definition.task, f"{path}.spec.expires_ms")
-    if not by_engine:
-        _check_own(spec, f"{path}.spec")
     if spec.run_at_ms:
         _check_timing(spec, f"{path}.spec")
     if spec.HasField("retry"):
@@ -97,7 +99,12 @@ def check_submission(
 
 
 def _check_own(spec: run_pb2.RunSpec, path: str) -> None:
-    """A caller says nothing of what is the engine's to say."""
+    """A caller says nothing of what is the engine's to say, and no more than it may: a hook has the defaults too."""
+    if len(spec.metadata_json) > MAX_METADATA_BYTES:
+        field = f"{path}.metadata_json"
+        raise TooLarge(
+            f"{field}: {len(spec.metadata_json)} bytes are over the limit of 64 KiB", field, MAX_METADATA_BYTES
+        )
     for name, is_said in (("cron_id", spec.cron_id), ("hook", spec.HasField("hook"))):
         if is_said:
             raise InvalidField(f"{path}.{name}: the engine sets it, callers leave it out", f"{path}.{name}")
@@ -105,8 +112,7 @@ def _check_own(spec: run_pb2.RunSpec, path: str) -> None:
 
 def _serialize(spec: run_pb2.RunSpec, path: str) -> bytes:
     serialized = spec.SerializeToString()
-    # A hook's has the output of the run that it follows besides.
-    limit = _MAX_SPEC_BYTES + MAX_PAYLOAD_BYTES if spec.HasField("hook") else _MAX_SPEC_BYTES
+    limit = _MAX_HOOK_BYTES if spec.HasField("hook") else _MAX_SPEC_BYTES
     if len(serialized) > limit:
         # Fields that this engine does not know are kept: they count too.
         raise TooLarge(f"{path}: {len(serialized)} bytes are over the limit of {limit}", path, limit)
@@ -203,12 +209,6 @@ def _with_metadata(
     spec: run_pb2.RunSpec, definition: Definition, field: str
 ) -> tuple[run_pb2.RunSpec, Mapping[str, Any]]:
     """The spec with its metadata checked, and the definition's defaults under it; and that metadata."""
-    if len(spec.metadata_json) > MAX_METADATA_BYTES:
-        raise TooLarge(
-            f"{field}: {len(spec.metadata_json)} bytes are over the limit of 64 KiB",
-            field,
-            MAX_METADATA_BYTES,
-        )
     try:
         given = from_json(spec.metadata_json or b"{}", allow_inf_nan=False)
     except ValueError as error:

@@ -75,8 +75,8 @@ class Definition:
     output_by_task: bool = False
 
     def for_hook(self, hook: TaskTerms) -> Self:
-        """What counts for the runs of a hook: its task is theirs, and no key, nor any hook, is."""
-        return replace(self, task=hook, hooks={}, keyed=None, has_gates=hook.gates is not None)
+        """What counts for the runs of a hook: its task is theirs, and no key, nor any hook, is; defaults they have."""
+        return replace(self, task=hook, hooks={}, keyed=None, metadata={}, has_gates=hook.gates is not None)
 
     def output_name(self, spec: run_pb2.RunSpec) -> str:
         """The name under which a run's output has the task's; empty where it is the task's own."""
